@@ -1,0 +1,1 @@
+//! Pelton's HTTP listener: health, metrics, status.

@@ -1,0 +1,1 @@
+//! pelton.yaml: reading, validation with positions, JSON Schema.

@@ -1,0 +1,1 @@
+//! Delivers execution records to SQS, SNS, EventBridge, Lambda and S3.

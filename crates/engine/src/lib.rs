@@ -1,0 +1,1 @@
+//! Polls, batches, invokes, reports and settles. Knows no AWS SDK.

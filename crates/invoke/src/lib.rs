@@ -1,0 +1,1 @@
+//! Calls functions: the Lambda Invoke API, and local processes behind the Lambda Runtime API.

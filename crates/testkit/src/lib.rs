@@ -1,0 +1,1 @@
+//! Fakes, backends and the conformance suite. A development dependency only.

@@ -1,0 +1,2 @@
+//! A function on the `lambda_runtime` crate.
+fn main() {}
