@@ -1,4 +1,5 @@
 //! What follows an invocation, record by record. Pure: no clock, no I/O.
+use std::borrow::Borrow;
 use std::collections::HashSet;
 
 use pelton_core::{Record, Redelivery};
@@ -35,13 +36,14 @@ pub enum Next {
 ///
 /// `attempts` counts invocations of this very batch, the last one included; it matters only for
 /// [`Redelivery::ByEngine`], since a queue counts a record's receives itself.
-pub fn next(records: &[Record], outcome: &Outcome, attempts: u32, policy: &Policy) -> Vec<Next> {
+pub fn next<R: Borrow<Record>>(records: &[R], outcome: &Outcome, attempts: u32, policy: &Policy) -> Vec<Next> {
     let failed: Vec<bool> = match outcome {
         Outcome::Succeeded => vec![false; records.len()],
         Outcome::Failed(_) => vec![true; records.len()],
         Outcome::PartiallyFailed(ids) => {
             let mut blocked = HashSet::new();
-            let fails = |record: &Record| {
+            let fails = |record: &R| {
+                let record = record.borrow();
                 let fails = ids.contains(&record.id);
                 match (&record.order_key, policy.redelivery) {
                     // A stream resumes at its first failure.
@@ -57,8 +59,8 @@ pub fn next(records: &[Record], outcome: &Outcome, attempts: u32, policy: &Polic
             records.iter().map(fails).collect()
         }
     };
-    let verdict = |(record, failed): (&Record, bool)| {
-        if failed { after_failure(record, attempts, policy) } else { Next::Deliver }
+    let verdict = |(record, failed): (&R, bool)| {
+        if failed { after_failure(record.borrow(), attempts, policy) } else { Next::Deliver }
     };
     records.iter().zip(failed).map(verdict).collect()
 }

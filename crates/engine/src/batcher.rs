@@ -23,7 +23,7 @@ pub struct Limits {
 }
 
 /// Something that goes into a batch.
-pub trait Sized {
+pub trait Batchable {
     /// Bytes of the record's JSON.
     fn size(&self) -> usize;
     /// When it came in.
@@ -38,7 +38,7 @@ pub struct Batcher<T> {
     bytes: usize,
 }
 
-impl<T: Sized> Batcher<T> {
+impl<T: Batchable> Batcher<T> {
     /// An empty batcher.
     pub fn new(limits: Limits) -> Self {
         Self { limits, waiting: VecDeque::new(), bytes: 0 }
@@ -133,7 +133,7 @@ mod tests {
 
     use super::*;
 
-    impl Sized for (Bytes, Instant) {
+    impl Batchable for (Bytes, Instant) {
         fn size(&self) -> usize {
             self.0.len()
         }

@@ -1,4 +1,5 @@
 //! What a function's answer means for its batch: the `ReportBatchItemFailures` matrix of spec 6. Pure.
+use std::borrow::Borrow;
 use std::collections::{BTreeSet, HashSet};
 
 use pelton_core::{Record, Response};
@@ -17,7 +18,7 @@ pub enum Outcome {
 
 /// Reads an answer. `report_batch_item_failures`: whether the mapping's FunctionResponseTypes asks for it; without it,
 /// any answer that isn't a function error is a success.
-pub fn interpret(response: &Response, records: &[Record], report_batch_item_failures: bool) -> Outcome {
+pub fn interpret<R: Borrow<Record>>(response: &Response, records: &[R], report_batch_item_failures: bool) -> Outcome {
     if let Some(error) = &response.function_error {
         return Outcome::Failed(describe_function_error(error, &response.payload));
     }
@@ -42,8 +43,8 @@ pub fn interpret(response: &Response, records: &[Record], report_batch_item_fail
     }
 }
 
-fn failed_items(items: &[Value], records: &[Record]) -> Outcome {
-    let batch: HashSet<&str> = records.iter().map(|record| record.id.as_str()).collect();
+fn failed_items<R: Borrow<Record>>(items: &[Value], records: &[R]) -> Outcome {
+    let batch: HashSet<&str> = records.iter().map(|record| record.borrow().id.as_str()).collect();
     let mut failed = BTreeSet::new();
     for item in items {
         match item.get("itemIdentifier").and_then(Value::as_str) {

@@ -1,0 +1,296 @@
+//! One batch, from its invocation to its end: invoke, decide, report, settle.
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use pelton_core::{Disposition, ErrorKind, InvokeError, Receipt, Redelivery, Response, SettleError};
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use crate::Backoff;
+use crate::attempt::{self, Next, Policy};
+use crate::batcher::event;
+use crate::hold::{Held, idle};
+use crate::lane::{Permit, Shared};
+use crate::report;
+use crate::response::{Outcome, interpret};
+use crate::status::Part;
+use crate::watermark::{Ticket, Watermark};
+
+const INVOKE_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_INVOKE_PAUSE: Duration = Duration::from_secs(30);
+const SETTLE_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_SETTLE_PAUSE: Duration = Duration::from_secs(10);
+/// Calls made to settle a batch before its records are left to come back.
+const SETTLE_ATTEMPTS: u32 = 8;
+
+/// What asking the function came to.
+enum Answer {
+    Response(Response),
+    /// The event itself was refused, for good.
+    Unusable(InvokeError),
+    /// Shutdown came before an answer.
+    Abandoned,
+    /// The source shows the records again before the function could be asked.
+    TooLate,
+}
+
+impl Shared {
+    /// Takes a batch to its end. True if any record of it was processed.
+    pub(crate) async fn drive(&self, batch: Vec<Held>, permit: Option<Permit>) -> bool {
+        let mapping = &self.watch.mapping;
+        let span =
+            tracing::info_span!("batch", mapping = %mapping.id, function = %mapping.function, records = batch.len());
+        self.drive_batch(batch, permit).instrument(span).await
+    }
+
+    async fn drive_batch(&self, mut batch: Vec<Held>, permit: Option<Permit>) -> bool {
+        let permit = match permit {
+            Some(permit) => Some(permit),
+            None => self.heartbeat().during(&mut batch, self.permit()).await,
+        };
+        let Some(_permit) = permit else {
+            self.release(batch).await;
+            return false;
+        };
+        self.watch.metrics.batch_records.observe(batch.len() as f64);
+        let mut order = Watermark::default();
+        let mut tickets: Vec<Ticket> = batch.iter().map(|held| order.open(held.record.receipt.clone())).collect();
+        let mut backoff = Backoff::new(INVOKE_PAUSE, LONGEST_INVOKE_PAUSE);
+        let mut attempts = 0;
+        let mut processed = false;
+        while !batch.is_empty() {
+            attempts += 1;
+            let event = event(batch.iter().map(|held| &held.record.event));
+            let hidden_until = (!self.watch.mapping.visibility_heartbeat).then(|| batch[0].hidden_until()).flatten();
+            let answer = self.heartbeat().during(&mut batch, self.ask(&event, hidden_until)).await;
+            let (response, outcome) = match answer {
+                Answer::Response(response) => {
+                    let outcome = interpret(&response, &batch, self.watch.mapping.report_batch_item_failures);
+                    (Some(response), outcome)
+                }
+                Answer::Unusable(error) => (None, Outcome::Failed(error.to_string())),
+                Answer::Abandoned => {
+                    self.release(batch).await;
+                    return processed;
+                }
+                Answer::TooLate => {
+                    tracing::warn!("the messages became visible before the function could be asked; they come again");
+                    self.watch.metrics.expired_receipts.inc_by(batch.len() as u64);
+                    return processed;
+                }
+            };
+            self.note(&outcome, batch.len(), response.as_ref());
+            let policy = Policy {
+                redelivery: self.source.redelivery(),
+                maximum_retry_attempts: self.watch.mapping.maximum_retry_attempts,
+                maximum_receives: batch[0].maximum_receives,
+            };
+            let verdicts = attempt::next(&batch, &outcome, attempts, &policy);
+            processed |= verdicts.contains(&Next::Deliver);
+            let verdicts = self.report(&mut batch, verdicts, &event, response.as_ref(), attempts).await;
+
+            let mut settled = Vec::new();
+            let mut rest = Vec::new();
+            let mut rest_tickets = Vec::new();
+            let now = Instant::now();
+            for ((held, verdict), ticket) in batch.into_iter().zip(verdicts).zip(tickets) {
+                let disposition = match verdict {
+                    Next::Retry => {
+                        rest.push(held);
+                        rest_tickets.push(ticket);
+                        continue;
+                    }
+                    Next::Deliver => Disposition::Delivered,
+                    Next::GiveUp => {
+                        self.watch.metrics.dropped.inc();
+                        Disposition::Discarded
+                    }
+                    Next::Return | Next::ReportAndReturn => held.returned(now),
+                };
+                match policy.redelivery {
+                    Redelivery::BySource => settled.push((held.record.receipt, disposition)),
+                    // A stream's checkpoint moves in order, never past a record that is still open.
+                    Redelivery::ByEngine => {
+                        settled.extend(order.complete(ticket).into_iter().map(|receipt| (receipt, disposition)));
+                    }
+                }
+            }
+            (batch, tickets) = (rest, rest_tickets);
+            self.settle(settled).await;
+            if !batch.is_empty() && !idle(backoff.next_delay(), &self.shutdown).await {
+                return processed;
+            }
+        }
+        processed
+    }
+
+    /// Asks the function until it answers. Throttles and errors of the service are no attempts: they are waited out
+    /// here, with the batch held and fewer pollers running.
+    async fn ask(&self, event: &Bytes, hidden_until: Option<Instant>) -> Answer {
+        let metrics = &self.watch.metrics;
+        let mut backoff = Backoff::new(INVOKE_PAUSE, LONGEST_INVOKE_PAUSE);
+        loop {
+            let started = Instant::now();
+            let result = {
+                let _running = InFlight::new(&metrics.in_flight);
+                self.invoker.invoke(&self.watch.mapping.function, event.clone()).await
+            };
+            metrics.duration.observe(started.elapsed().as_secs_f64());
+            let error = match result {
+                Ok(response) => return Answer::Response(response),
+                Err(error) if error.kind == ErrorKind::Payload => return Answer::Unusable(error),
+                Err(error) => error,
+            };
+            match error.kind {
+                ErrorKind::Throttled { .. } => metrics.throttles.inc(),
+                _ => metrics.service_errors.inc(),
+            };
+            self.concurrency.reduce();
+            if self.watch.trouble(Part::Function, &error.to_string()) {
+                tracing::warn!(%error, "the function can't be invoked, trying again");
+            }
+            let pause = backoff.next_delay_or(error.retry_after());
+            if !idle(pause, &self.shutdown).await {
+                return Answer::Abandoned;
+            }
+            if hidden_until.is_some_and(|until| until <= Instant::now()) {
+                return Answer::TooLate;
+            }
+        }
+    }
+
+    fn note(&self, outcome: &Outcome, records: usize, response: Option<&Response>) {
+        let metrics = &self.watch.metrics;
+        let request_id = response.map(|response| response.request_id.as_str()).unwrap_or_default();
+        metrics.invocations.inc();
+        metrics.invoked.inc_by(records as u64);
+        match outcome {
+            Outcome::Succeeded => {
+                self.watch.works(Part::Function);
+                tracing::info!(request_id, outcome = "succeeded", "batch processed");
+            }
+            Outcome::PartiallyFailed(ids) => {
+                self.watch.works(Part::Function);
+                metrics.failed.inc_by(ids.len() as u64);
+                tracing::info!(request_id, outcome = "partially failed", failed = ids.len(), "batch processed");
+            }
+            Outcome::Failed(reason) => {
+                metrics.errors.inc();
+                metrics.failed.inc_by(records as u64);
+                self.concurrency.reduce();
+                self.watch.trouble(Part::Function, reason);
+                tracing::warn!(request_id, outcome = "failed", reason, "batch failed");
+            }
+        }
+    }
+
+    /// Reports what is due before anything is settled. Gives back the verdicts, with what couldn't be reported before
+    /// shutdown handed back instead.
+    async fn report(
+        &self,
+        batch: &mut [Held],
+        mut verdicts: Vec<Next>,
+        event_of_batch: &Bytes,
+        response: Option<&Response>,
+        attempts: u32,
+    ) -> Vec<Next> {
+        if let (Some(destination), Some(response), true) =
+            (&self.on_success, response, verdicts.iter().all(|verdict| *verdict == Next::Deliver))
+        {
+            let receives = batch.iter().map(|held| held.record.receive_count).max().unwrap_or(1);
+            let attempts = self.attempts_so_far(receives, attempts);
+            let record = report::success(&self.watch, &*self.clock, event_of_batch, response, attempts);
+            let offer = report::offer(&**destination, &record, &self.watch, &self.shutdown);
+            self.heartbeat().during(batch, offer).await;
+        }
+        let Some(destination) = &self.on_failure else { return verdicts };
+        let mut due = Vec::new();
+        for (i, held) in batch.iter().enumerate() {
+            if matches!(verdicts[i], Next::GiveUp | Next::ReportAndReturn) {
+                let attempts = self.attempts_so_far(held.record.receive_count, attempts);
+                let event = event(std::iter::once(&held.record.event));
+                due.push((i, report::failure(&self.watch, &*self.clock, &event, response, attempts)));
+            }
+        }
+        if due.is_empty() {
+            return verdicts;
+        }
+        let deliveries =
+            due.iter().map(|(_, record)| report::insist(&**destination, record, &self.watch, &self.shutdown));
+        let accepted = self.heartbeat().during(batch, join_all(deliveries)).await;
+        for ((i, _), accepted) in due.iter().zip(accepted) {
+            if !accepted {
+                verdicts[*i] = Next::Return;
+            }
+        }
+        verdicts
+    }
+
+    fn attempts_so_far(&self, receives: u32, attempts: u32) -> u32 {
+        match self.source.redelivery() {
+            Redelivery::BySource => receives,
+            Redelivery::ByEngine => attempts,
+        }
+    }
+
+    /// Carries the dispositions out. What can't be settled comes again: counted and logged, never hidden.
+    pub(crate) async fn settle(&self, settled: Vec<(Receipt, Disposition)>) {
+        if settled.is_empty() {
+            return;
+        }
+        let metrics = &self.watch.metrics;
+        let mut backoff = Backoff::new(SETTLE_PAUSE, LONGEST_SETTLE_PAUSE);
+        for attempts in 1..=SETTLE_ATTEMPTS {
+            let error = match self.source.settle(&self.partition, &settled).await {
+                Ok(unsettled) => {
+                    let mut deleted = 0;
+                    for (receipt, disposition) in &settled {
+                        let error = unsettled.iter().find(|unsettled| unsettled.receipt == *receipt);
+                        match (error.map(|unsettled| &unsettled.error), disposition) {
+                            (None, Disposition::Returned { .. }) => _ = metrics.returned.inc(),
+                            (None, Disposition::Delivered | Disposition::Discarded) => deleted += 1,
+                            (Some(error @ SettleError::Expired(_)), _) => {
+                                metrics.expired_receipts.inc();
+                                tracing::warn!(%error, "a message could not be settled: it is delivered again");
+                            }
+                            (Some(error), _) => {
+                                metrics.settle_errors.inc();
+                                tracing::warn!(%error, "a message could not be settled: it is delivered again");
+                            }
+                        }
+                    }
+                    metrics.deleted.inc_by(deleted);
+                    return;
+                }
+                Err(error) => error,
+            };
+            metrics.source_errors.inc();
+            if self.watch.trouble(Part::Source, &error.message) {
+                tracing::warn!(%error, "a batch could not be settled, trying again");
+            }
+            let passing = matches!(error.kind, ErrorKind::Transient | ErrorKind::Throttled { .. });
+            if !passing || attempts == SETTLE_ATTEMPTS || !idle(backoff.next_delay(), &self.shutdown).await {
+                break;
+            }
+        }
+        metrics.settle_errors.inc_by(settled.len() as u64);
+        tracing::warn!(records = settled.len(), "a batch could not be settled: its messages are delivered again");
+    }
+}
+
+/// Counts an invocation for as long as it lives, also when it is dropped.
+struct InFlight<'a>(&'a prometheus_client::metrics::gauge::Gauge);
+
+impl<'a> InFlight<'a> {
+    fn new(gauge: &'a prometheus_client::metrics::gauge::Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

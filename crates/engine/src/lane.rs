@@ -1,0 +1,303 @@
+//! One poller's life: receive a batch, have it processed, again. The only loop that polls.
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use pelton_core::{Clock, Cursor, Destination, Disposition, Invoker, PartitionId, Redelivery, Source, SourceError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::Backoff;
+use crate::batcher::{Batcher, Limits, MAXIMUM_PAYLOAD_BYTES};
+use crate::concurrency::Concurrency;
+use crate::hold::{Heartbeat, Held, idle};
+use crate::status::{Part, Watch};
+
+/// How long an additional poller waits for messages before it leaves.
+const EXTRA_WAIT: Duration = Duration::from_secs(1);
+const SOURCE_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_SOURCE_PAUSE: Duration = Duration::from_secs(15);
+const FAILURE_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_FAILURE_PAUSE: Duration = Duration::from_secs(5);
+/// Failed invocations in a row that a poller takes without a pause: a single poison message is no reason to slow down.
+const FAILURES_WITHOUT_PAUSE: u32 = 2;
+
+/// What all pollers of one partition share.
+pub(crate) struct Shared {
+    pub source: Arc<dyn Source>,
+    pub invoker: Arc<dyn Invoker>,
+    pub on_success: Option<Arc<dyn Destination>>,
+    pub on_failure: Option<Arc<dyn Destination>>,
+    pub clock: Arc<dyn Clock>,
+    pub watch: Arc<Watch>,
+    pub partition: PartitionId,
+    pub concurrency: Concurrency,
+    pub slots: Option<Arc<Semaphore>>,
+    pub shutdown: CancellationToken,
+}
+
+/// The right to run one invocation: of the mapping, and of the function where that is limited.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    _mapping: OwnedSemaphorePermit,
+    _slot: Option<OwnedSemaphorePermit>,
+}
+
+impl Shared {
+    pub(crate) fn heartbeat(&self) -> Heartbeat<'_> {
+        Heartbeat { source: &*self.source, partition: &self.partition, watch: &self.watch }
+    }
+
+    /// Waits for the right to run one invocation. `None`: shutdown came first.
+    pub(crate) async fn permit(&self) -> Option<Permit> {
+        let mapping = self.acquire(&self.concurrency.permits).await?;
+        let slot = match &self.slots {
+            Some(slots) => Some(self.acquire(slots).await?),
+            None => None,
+        };
+        Some(Permit { _mapping: mapping, _slot: slot })
+    }
+
+    /// `None`: shutdown came first. The semaphores are never closed.
+    async fn acquire(&self, semaphore: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+        self.shutdown.run_until_cancelled(semaphore.clone().acquire_owned()).await?.ok()
+    }
+}
+
+/// What receiving came to.
+enum Collected {
+    Batch(Vec<Held>, Permit),
+    Nothing,
+    Trouble(SourceError),
+    Shutdown,
+}
+
+/// Why a poller ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LaneEnd {
+    /// Shutdown, or too many pollers.
+    Left,
+    /// There is nothing more to read, ever.
+    PartitionEnded,
+}
+
+/// One poller.
+pub(crate) struct Lane {
+    shared: Arc<Shared>,
+    batcher: Batcher<Held>,
+    cursor: Cursor,
+    /// The last poll brought nothing.
+    is_idle: bool,
+    pause: Duration,
+    partition_has_ended: bool,
+    failures_in_a_row: u32,
+    source_backoff: Backoff,
+    failure_backoff: Backoff,
+}
+
+impl Lane {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let mapping = &shared.watch.mapping;
+        let limits =
+            Limits { records: mapping.batch_size, bytes: MAXIMUM_PAYLOAD_BYTES, window: mapping.batching_window };
+        Self {
+            batcher: Batcher::new(limits),
+            cursor: Cursor::default(),
+            is_idle: shared.concurrency.running() <= 1,
+            pause: Duration::ZERO,
+            partition_has_ended: false,
+            failures_in_a_row: 0,
+            source_backoff: Backoff::new(SOURCE_PAUSE, LONGEST_SOURCE_PAUSE),
+            failure_backoff: Backoff::new(FAILURE_PAUSE, LONGEST_FAILURE_PAUSE),
+            shared,
+        }
+    }
+
+    /// Runs until shutdown, until there are too many pollers, or until the partition ends. Has left the
+    /// [`Concurrency`] when it returns.
+    pub(crate) async fn run(mut self) -> LaneEnd {
+        loop {
+            if self.batcher.is_empty() {
+                if self.partition_has_ended {
+                    self.shared.concurrency.left();
+                    return LaneEnd::PartitionEnded;
+                }
+                if self.shared.shutdown.is_cancelled() {
+                    self.shared.concurrency.left();
+                    return LaneEnd::Left;
+                }
+                if self.shared.concurrency.is_superfluous() {
+                    return LaneEnd::Left;
+                }
+            }
+            match self.collect().await {
+                Collected::Batch(batch, permit) => self.process(batch, permit).await,
+                Collected::Nothing => {
+                    self.is_idle = true;
+                    if self.shared.concurrency.try_leave() {
+                        return LaneEnd::Left;
+                    }
+                }
+                Collected::Trouble(error) => {
+                    self.note(&error);
+                    if self.batcher.is_empty() && self.shared.concurrency.try_leave() {
+                        return LaneEnd::Left;
+                    }
+                    let pause = self.source_backoff.next_delay_or(retry_after(&error));
+                    let waiting = self.batcher.waiting();
+                    self.shared.heartbeat().during(waiting, idle(pause, &self.shared.shutdown)).await;
+                }
+                Collected::Shutdown => self.release().await,
+            }
+            let waiting = self.batcher.waiting();
+            self.shared.heartbeat().during(waiting, idle(self.pause, &self.shared.shutdown)).await;
+        }
+    }
+
+    /// Receives until a batch is due.
+    async fn collect(&mut self) -> Collected {
+        let mut permit = None;
+        loop {
+            if self.shared.shutdown.is_cancelled() {
+                return Collected::Shutdown;
+            }
+            let now = Instant::now();
+            if self.batcher.is_due(now) || (self.partition_has_ended && !self.batcher.is_empty()) {
+                if self.batcher.is_full() && self.shared.source.redelivery() == Redelivery::BySource {
+                    self.shared.concurrency.batch_was_full();
+                }
+                let permit = match permit {
+                    Some(permit) => Some(permit),
+                    None => self.permit_while_holding().await,
+                };
+                return permit.map_or(Collected::Shutdown, |permit| Collected::Batch(self.batcher.take(), permit));
+            }
+            let wait = self.wait(now).await;
+            if permit.is_none() {
+                permit = self.permit_while_holding().await;
+            }
+            // A poller that only waits lends its permit to those that have something to do. There was a free one a
+            // moment ago, so what it receives is kept waiting only if the function became busy meanwhile.
+            if self.is_idle || !self.batcher.is_empty() {
+                permit = None;
+            }
+            if let Err(error) = self.poll(wait).await {
+                return Collected::Trouble(error);
+            }
+            if self.batcher.is_empty() {
+                return Collected::Nothing;
+            }
+        }
+    }
+
+    async fn permit_while_holding(&mut self) -> Option<Permit> {
+        let shared = self.shared.clone();
+        shared.heartbeat().during(self.batcher.waiting(), shared.permit()).await
+    }
+
+    /// How long the next poll may wait for a first message. The end of a batching window that is nearer than a
+    /// source can wait for (a second) is slept through here, so that a last poll can still top the batch up.
+    async fn wait(&mut self, now: Instant) -> Duration {
+        let idle_wait = self.shared.source.idle_wait();
+        let Some(deadline) = self.batcher.deadline() else {
+            return if self.shared.concurrency.running() <= 1 { idle_wait } else { idle_wait.min(EXTRA_WAIT) };
+        };
+        let left = deadline.saturating_duration_since(now);
+        if left.as_secs() > 0 {
+            return Duration::from_secs(left.as_secs()).min(idle_wait);
+        }
+        let shared = self.shared.clone();
+        shared.heartbeat().during(self.batcher.waiting(), idle(left, &shared.shutdown)).await;
+        Duration::ZERO
+    }
+
+    /// Polls once. Never dropped half-way, also not at shutdown: what the source hands out must be given back.
+    async fn poll(&mut self, wait: Duration) -> Result<(), SourceError> {
+        let shared = self.shared.clone();
+        let Some(_turn) = shared.acquire(&shared.concurrency.receives).await else { return Ok(()) };
+        let room = self.batcher.room().max(1);
+        let poll = shared.source.poll(&shared.partition, &mut self.cursor, room, wait);
+        let polled = shared.heartbeat().during(self.batcher.waiting(), poll).await?;
+        self.source_backoff.reset();
+        if shared.watch.works(Part::Source) {
+            tracing::info!(source = %shared.watch.mapping.event_source, "the event source can be polled again");
+        }
+        self.is_idle = polled.records.is_empty();
+        self.pause = polled.pause;
+        self.partition_has_ended |= polled.ended;
+        shared.watch.metrics.polled.inc_by(polled.records.len() as u64);
+        if self.is_idle && !wait.is_zero() {
+            shared.watch.set_backlog(0);
+        }
+        for held in Held::from_poll(polled, Instant::now()) {
+            self.batcher.push(held);
+        }
+        Ok(())
+    }
+
+    /// Has a batch processed, while what waits for the next one is kept hidden.
+    async fn process(&mut self, batch: Vec<Held>, permit: Permit) {
+        let shared = self.shared.clone();
+        let mut permit = Some(permit);
+        let drives = split_by_order(batch).into_iter().map(|batch| {
+            let permit = permit.take();
+            shared.drive(batch, permit)
+        });
+        let drives: Vec<_> = drives.collect();
+        let processed = shared.heartbeat().during(self.batcher.waiting(), join_all(drives)).await;
+        if processed.iter().any(|processed| *processed) {
+            self.failures_in_a_row = 0;
+            self.failure_backoff.reset();
+            return;
+        }
+        self.failures_in_a_row += 1;
+        if self.failures_in_a_row > FAILURES_WITHOUT_PAUSE {
+            self.pause = self.pause.max(self.failure_backoff.next_delay());
+        }
+    }
+
+    fn note(&self, error: &SourceError) {
+        let watch = &self.shared.watch;
+        watch.metrics.source_errors.inc();
+        if watch.trouble(Part::Source, &error.message) {
+            tracing::warn!(source = %watch.mapping.event_source, %error, "the event source can't be polled, trying again");
+        }
+    }
+
+    /// Hands back at once what was received and will not be invoked.
+    async fn release(&mut self) {
+        self.shared.release(self.batcher.take_all()).await;
+    }
+}
+
+impl Shared {
+    /// Makes records visible again at once.
+    pub(crate) async fn release(&self, batch: Vec<Held>) {
+        let now = Disposition::Returned { after: Some(Duration::ZERO) };
+        self.settle(batch.iter().map(|held| (held.record.receipt.clone(), now)).collect()).await;
+    }
+}
+
+fn retry_after(error: &SourceError) -> Option<Duration> {
+    match error.kind {
+        pelton_core::ErrorKind::Throttled { retry_after } => retry_after,
+        _ => None,
+    }
+}
+
+/// Records with an order key go to the function key by key, so that a failure in one key never touches another.
+fn split_by_order(batch: Vec<Held>) -> Vec<Vec<Held>> {
+    let mut batches: Vec<Vec<Held>> = Vec::new();
+    let mut by_key: HashMap<Option<String>, usize> = HashMap::new();
+    for held in batch {
+        let key = held.record.order_key.clone();
+        let index = *by_key.entry(key).or_insert_with(|| {
+            batches.push(Vec::new());
+            batches.len() - 1
+        });
+        batches[index].push(held);
+    }
+    batches
+}

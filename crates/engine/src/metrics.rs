@@ -1,0 +1,161 @@
+//! What each mapping has done, counted once: `/metrics` and `/status` read the same values.
+//!
+//! Names are AWS's own where AWS publishes a metric of that meaning; what only Pelton has begins with `pelton_`.
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pelton_core::Mapping;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+/// The dimensions of every metric, in AWS's words.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[allow(non_snake_case, reason = "label names are AWS's dimension names")]
+pub(crate) struct MappingLabels {
+    EventSourceMappingUUID: String,
+    EventSourceArn: String,
+    FunctionName: String,
+}
+
+/// The metrics of one mapping.
+#[derive(Debug, Clone)]
+pub(crate) struct MappingMetrics {
+    pub polled: Counter,
+    pub invoked: Counter,
+    pub failed: Counter,
+    pub dropped: Counter,
+    pub deleted: Counter,
+    pub reported_failures: Counter,
+    pub reported_successes: Counter,
+    pub undelivered: Counter,
+    pub invocations: Counter,
+    pub errors: Counter,
+    pub throttles: Counter,
+    pub service_errors: Counter,
+    pub source_errors: Counter,
+    pub expired_receipts: Counter,
+    pub settle_errors: Counter,
+    pub returned: Counter,
+    pub in_flight: Gauge,
+    pub concurrency: Gauge,
+    pub backlog: Gauge,
+    pub problem: Gauge,
+    pub duration: Histogram,
+    pub batch_records: Histogram,
+}
+
+type Counters = Family<MappingLabels, Counter>;
+type Gauges = Family<MappingLabels, Gauge>;
+type Histograms = Family<MappingLabels, Histogram>;
+
+/// The registry of all mappings. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    registry: Arc<Mutex<Registry>>,
+    counters: Vec<Counters>,
+    gauges: Vec<Gauges>,
+    duration: Histograms,
+    batch_records: Histograms,
+}
+
+const COUNTERS: [(&str, &str); 16] = [
+    ("PolledEventCount", "Records received from the event source"),
+    ("InvokedEventCount", "Records sent to the function, counted again when they are sent again"),
+    ("FailedInvokeEventCount", "Records whose invocation failed"),
+    ("DroppedEventCount", "Records given up after MaximumRetryAttempts"),
+    ("DeletedEventCount", "Messages deleted from the queue"),
+    ("OnFailureDestinationDeliveredEventCount", "Execution records accepted by the OnFailure destination"),
+    ("pelton_on_success_destination_delivered", "Execution records accepted by the OnSuccess destination"),
+    ("DestinationDeliveryFailures", "Deliveries of execution records that a destination refused"),
+    ("Invocations", "Invocations that the function answered"),
+    ("Errors", "Invocations that ended in a function error or an unusable answer"),
+    ("Throttles", "Invocations that were throttled before they reached the function"),
+    ("pelton_invoke_service_errors", "Invocations that failed for another reason than the function or a throttle"),
+    ("pelton_source_errors", "Calls of the event source that failed"),
+    ("pelton_expired_receipts", "Records whose receipt had expired before they were settled: they are delivered again"),
+    ("pelton_settle_errors", "Records that could not be deleted or released for another reason"),
+    ("pelton_returned_events", "Records handed back to the event source"),
+];
+
+const GAUGES: [(&str, &str); 4] = [
+    ("pelton_in_flight", "Invocations that run now"),
+    ("pelton_pollers", "Pollers that run now: each receives, invokes and settles one batch after the other"),
+    ("pelton_backlog", "Records that wait in the event source, roughly"),
+    ("pelton_problem", "1 while the mapping is in trouble, else 0"),
+];
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::default();
+        let counters = COUNTERS.map(|(name, help)| {
+            let family = Counters::default();
+            registry.register(name, help, family.clone());
+            family
+        });
+        let gauges = GAUGES.map(|(name, help)| {
+            let family = Gauges::default();
+            registry.register(name, help, family.clone());
+            family
+        });
+        let duration = Histograms::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.0, 20)));
+        registry.register("pelton_invocation_seconds", "Duration of invocations", duration.clone());
+        let batch_records = Histograms::new_with_constructor(|| Histogram::new(exponential_buckets(1.0, 2.0, 15)));
+        registry.register("pelton_batch_records", "Records in a batch", batch_records.clone());
+        Self {
+            registry: Arc::new(Mutex::new(registry)),
+            counters: counters.into(),
+            gauges: gauges.into(),
+            duration,
+            batch_records,
+        }
+    }
+
+    pub(crate) fn of(&self, mapping: &Mapping) -> MappingMetrics {
+        let labels = MappingLabels {
+            EventSourceMappingUUID: mapping.id.to_string(),
+            EventSourceArn: mapping.event_source.to_string(),
+            FunctionName: mapping.function.to_string(),
+        };
+        let counter = |index: usize| self.counters[index].get_or_create_owned(&labels);
+        let gauge = |index: usize| self.gauges[index].get_or_create_owned(&labels);
+        MappingMetrics {
+            polled: counter(0),
+            invoked: counter(1),
+            failed: counter(2),
+            dropped: counter(3),
+            deleted: counter(4),
+            reported_failures: counter(5),
+            reported_successes: counter(6),
+            undelivered: counter(7),
+            invocations: counter(8),
+            errors: counter(9),
+            throttles: counter(10),
+            service_errors: counter(11),
+            source_errors: counter(12),
+            expired_receipts: counter(13),
+            settle_errors: counter(14),
+            returned: counter(15),
+            in_flight: gauge(0),
+            concurrency: gauge(1),
+            backlog: gauge(2),
+            problem: gauge(3),
+            duration: self.duration.get_or_create_owned(&labels),
+            batch_records: self.batch_records.get_or_create_owned(&labels),
+        }
+    }
+
+    /// The Prometheus (OpenMetrics) text.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        match encode(&mut text, &registry) {
+            Ok(()) => text,
+            // Writing to a String doesn't fail; an encoder's refusal would be a bug that an empty page shows.
+            Err(std::fmt::Error) => String::new(),
+        }
+    }
+}

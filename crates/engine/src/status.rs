@@ -1,0 +1,191 @@
+//! What a mapping is doing now, for `pelton status`, `/status` and `/readyz`.
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pelton_core::{Clock, Mapping, MappingId};
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::{MappingMetrics, Metrics};
+
+/// One mapping, seen from outside. Counts are since the start of the process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct MappingStatus {
+    /// The mapping's id.
+    #[serde(rename = "UUID")]
+    pub uuid: String,
+    /// The source.
+    pub event_source_arn: String,
+    /// The function, as qualified as configured.
+    pub function_arn: String,
+    /// AWS's words: `Creating`, `Enabled`, `Disabling`, `Disabled`.
+    pub state: String,
+    /// AWS's words: `No records processed`, `OK`, or `PROBLEM: …`.
+    pub last_processing_result: String,
+    /// The last thing that went wrong, also when it is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<LastError>,
+    /// Records that wait in the source, roughly; absent while unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backlog: Option<u64>,
+    /// Invocations that run now.
+    pub in_flight: u64,
+    /// Pollers that run now.
+    pub pollers: u64,
+    /// Records received.
+    pub polled: u64,
+    /// Records sent to the function.
+    pub invoked: u64,
+    /// Records whose invocation failed.
+    pub failed: u64,
+    /// Records given up.
+    pub dropped: u64,
+    /// Messages deleted.
+    pub deleted: u64,
+    /// Execution records accepted by the OnSuccess destination.
+    pub reported_successes: u64,
+    /// Execution records accepted by the OnFailure destination.
+    pub reported_failures: u64,
+    /// Deliveries that a destination refused.
+    pub destination_delivery_failures: u64,
+    /// Records whose receipt had expired before they were settled.
+    pub expired_receipts: u64,
+}
+
+/// Something that went wrong.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct LastError {
+    /// What, in words.
+    pub message: String,
+    /// When, UTC.
+    pub at: jiff::Timestamp,
+}
+
+/// Which part of a mapping is in trouble. A problem stays until the same part works again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    Source,
+    Function,
+    OnSuccess,
+    OnFailure,
+}
+
+#[derive(Debug, Default)]
+struct Health {
+    state: &'static str,
+    processed: bool,
+    problems: BTreeMap<Part, String>,
+    last_error: Option<LastError>,
+    backlog_is_known: bool,
+}
+
+/// Where the tasks of one mapping write down how it goes.
+pub(crate) struct Watch {
+    pub mapping: Arc<Mapping>,
+    pub metrics: MappingMetrics,
+    clock: Arc<dyn Clock>,
+    health: Mutex<Health>,
+}
+
+impl Watch {
+    fn health(&self) -> std::sync::MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_state(&self, state: &'static str) {
+        self.health().state = state;
+    }
+
+    pub(crate) fn set_backlog(&self, backlog: u64) {
+        self.metrics.backlog.set(i64::try_from(backlog).unwrap_or(i64::MAX));
+        self.health().backlog_is_known = true;
+    }
+
+    /// Notes a problem. True if it is news, so that an error repeated in a loop is logged once.
+    pub(crate) fn trouble(&self, part: Part, message: &str) -> bool {
+        self.metrics.problem.set(1);
+        let mut health = self.health();
+        health.last_error = Some(LastError { message: message.to_owned(), at: self.clock.now() });
+        health.problems.insert(part, message.to_owned()).is_none_or(|before| before != message)
+    }
+
+    /// Notes that a part works. True if it didn't before.
+    pub(crate) fn works(&self, part: Part) -> bool {
+        let mut health = self.health();
+        let recovered = health.problems.remove(&part).is_some();
+        if health.problems.is_empty() {
+            self.metrics.problem.set(0);
+        }
+        health.processed |= part == Part::Function;
+        recovered
+    }
+
+    fn status(&self) -> MappingStatus {
+        let count = |gauge: i64| u64::try_from(gauge).unwrap_or(0);
+        let health = self.health();
+        let last_processing_result = match health.problems.first_key_value() {
+            Some((Part::Function, message)) => format!("PROBLEM: Function call failed: {message}"),
+            Some((_, message)) => format!("PROBLEM: {message}"),
+            None if health.processed => "OK".into(),
+            None => "No records processed".into(),
+        };
+        MappingStatus {
+            uuid: self.mapping.id.to_string(),
+            event_source_arn: self.mapping.event_source.to_string(),
+            function_arn: self.mapping.function_arn.to_string(),
+            state: health.state.into(),
+            last_processing_result,
+            last_error: health.last_error.clone(),
+            backlog: health.backlog_is_known.then(|| count(self.metrics.backlog.get())),
+            in_flight: count(self.metrics.in_flight.get()),
+            pollers: count(self.metrics.concurrency.get()),
+            polled: self.metrics.polled.get(),
+            invoked: self.metrics.invoked.get(),
+            failed: self.metrics.failed.get(),
+            dropped: self.metrics.dropped.get(),
+            deleted: self.metrics.deleted.get(),
+            reported_successes: self.metrics.reported_successes.get(),
+            reported_failures: self.metrics.reported_failures.get(),
+            destination_delivery_failures: self.metrics.undelivered.get(),
+            expired_receipts: self.metrics.expired_receipts.get(),
+        }
+    }
+}
+
+/// Shows what the mappings are doing. Cheap to clone; stays valid after the supervisor has stopped.
+#[derive(Clone)]
+pub struct StatusHandle {
+    metrics: Metrics,
+    clock: Arc<dyn Clock>,
+    watches: Arc<Mutex<BTreeMap<MappingId, Arc<Watch>>>>,
+}
+
+impl StatusHandle {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { metrics: Metrics::new(), clock, watches: Arc::default() }
+    }
+
+    pub(crate) fn watch(&self, mapping: Mapping) -> Arc<Watch> {
+        let watch = Arc::new(Watch {
+            metrics: self.metrics.of(&mapping),
+            clock: self.clock.clone(),
+            health: Mutex::new(Health { state: "Creating", ..Health::default() }),
+            mapping: Arc::new(mapping),
+        });
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        watches.insert(watch.mapping.id, watch.clone());
+        watch
+    }
+
+    /// Every mapping, ordered by id.
+    pub fn mappings(&self) -> Vec<MappingStatus> {
+        let watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        watches.values().map(|watch| watch.status()).collect()
+    }
+
+    /// The metrics of all mappings as Prometheus (OpenMetrics) text.
+    pub fn metrics_text(&self) -> String {
+        self.metrics.text()
+    }
+}
