@@ -1,0 +1,151 @@
+//! SDK configuration: Pelton's own settings over the standard AWS environment and profile rules.
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_types::origin::Origin;
+
+/// The services that Pelton calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Service {
+    /// Amazon SQS.
+    Sqs,
+    /// AWS Lambda.
+    Lambda,
+    /// Amazon SNS.
+    Sns,
+    /// Amazon EventBridge.
+    EventBridge,
+    /// Amazon S3.
+    S3,
+}
+
+/// What `pelton.yaml` says of AWS. What it leaves out comes from the environment and the profile.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// `Endpoint`: for every service that has none of its own.
+    pub endpoint: Option<String>,
+    /// `Endpoints`.
+    pub endpoints: BTreeMap<Service, String>,
+    /// `Region`.
+    pub region: Option<String>,
+    /// `CaBundle`, PEM; over `AWS_CA_BUNDLE`.
+    pub ca_bundle: Option<PathBuf>,
+}
+
+/// The settings can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum AwsError {
+    /// The CA bundle can't be read.
+    #[error("can't read the CA bundle {path}: {source}")]
+    CaBundle {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The CA bundle holds no certificate.
+    #[error("the CA bundle {0} holds no PEM certificate")]
+    NoCertificate(PathBuf),
+    /// TLS refused the CA bundle.
+    #[error("the CA bundle {path} can't be used: {message}")]
+    Tls {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        message: String,
+    },
+}
+
+/// Gives each service its SDK configuration. One HTTP client, and so one connection pool, for all.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    base: SdkConfig,
+    settings: Settings,
+}
+
+impl Aws {
+    /// Reads the environment, the profile and the CA bundle.
+    pub async fn new(settings: Settings) -> Result<Self, AwsError> {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .retry_config(RetryConfig::standard())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(Duration::from_secs(3))
+                    .operation_attempt_timeout(Duration::from_secs(10))
+                    .operation_timeout(Duration::from_secs(30))
+                    .build(),
+            );
+        // A constant that is known to be a valid name.
+        if let Ok(name) = AppName::new("pelton") {
+            loader = loader.app_name(name);
+        }
+        if let Some(region) = &settings.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        let ca_bundle = settings.ca_bundle.clone().or_else(|| std::env::var_os("AWS_CA_BUNDLE").map(PathBuf::from));
+        if let Some(path) = ca_bundle.filter(|path| !path.as_os_str().is_empty()) {
+            loader = loader.http_client(http_client(path)?);
+        }
+        Ok(Self { base: loader.load().await, settings })
+    }
+
+    /// The region that applies where no ARN says another.
+    pub fn region(&self) -> Option<&str> {
+        self.base.region().map(Region::as_ref)
+    }
+
+    /// The configuration of a service in a region; an empty region means the default one.
+    pub fn config(&self, service: Service, region: &str) -> SdkConfig {
+        let mut builder = self.base.clone().into_builder();
+        if !region.is_empty() {
+            builder.set_region(Some(Region::new(region.to_owned())));
+        }
+        if let Some(endpoint) = self.endpoint(service) {
+            builder.set_endpoint_url(Some(endpoint.to_owned()));
+            // Without its origin the SDK would prefer AWS_ENDPOINT_URL_<SERVICE> to it.
+            builder.insert_origin("endpoint_url", Origin::shared_config());
+        }
+        builder.build()
+    }
+
+    /// The endpoint that the settings name for a service. The environment may name another one (`AWS_ENDPOINT_URL`).
+    fn endpoint(&self, service: Service) -> Option<&str> {
+        self.settings.endpoints.get(&service).or(self.settings.endpoint.as_ref()).map(String::as_str)
+    }
+
+    /// Whether a service is reached somewhere else than at AWS: an emulator.
+    pub fn has_custom_endpoint(&self, service: Service) -> bool {
+        let variable = match service {
+            Service::Sqs => "AWS_ENDPOINT_URL_SQS",
+            Service::Lambda => "AWS_ENDPOINT_URL_LAMBDA",
+            Service::Sns => "AWS_ENDPOINT_URL_SNS",
+            Service::EventBridge => "AWS_ENDPOINT_URL_EVENTBRIDGE",
+            Service::S3 => "AWS_ENDPOINT_URL_S3",
+        };
+        self.endpoint(service).is_some() || self.base.endpoint_url().is_some() || std::env::var_os(variable).is_some()
+    }
+}
+
+fn http_client(path: PathBuf) -> Result<SharedHttpClient, AwsError> {
+    let pem = std::fs::read(&path).map_err(|source| AwsError::CaBundle { path: path.clone(), source })?;
+    if !pem.windows(27).any(|window| window == b"-----BEGIN CERTIFICATE-----") {
+        return Err(AwsError::NoCertificate(path));
+    }
+    let context = TlsContext::builder()
+        .with_trust_store(TrustStore::default().with_pem_certificate(pem))
+        .build()
+        .map_err(|error| AwsError::Tls { path, message: error.to_string() })?;
+    Ok(aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
+        .tls_context(context)
+        .build_https())
+}
