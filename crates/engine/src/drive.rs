@@ -1,4 +1,5 @@
 //! One batch, from its invocation to its end: invoke, decide, report, settle.
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -108,11 +109,16 @@ impl Shared {
                     }
                     Next::Return | Next::ReportAndReturn => held.returned(now),
                 };
+                // A record that is handed back is meant to show again: that is no expiry.
+                let hidden_until = held.hidden_until().filter(|_| !matches!(disposition, Disposition::Returned { .. }));
                 match policy.redelivery {
-                    Redelivery::BySource => settled.push((held.record.receipt, disposition)),
+                    Redelivery::BySource => {
+                        settled.push(Settling { receipt: held.record.receipt, disposition, hidden_until });
+                    }
                     // A stream's checkpoint moves in order, never past a record that is still open.
                     Redelivery::ByEngine => {
-                        settled.extend(order.complete(ticket).into_iter().map(|receipt| (receipt, disposition)));
+                        let receipts = order.complete(ticket).into_iter();
+                        settled.extend(receipts.map(|receipt| Settling { receipt, disposition, hidden_until }));
                     }
                 }
             }
@@ -234,49 +240,76 @@ impl Shared {
         }
     }
 
-    /// Carries the dispositions out. What can't be settled comes again: counted and logged, never hidden.
-    pub(crate) async fn settle(&self, settled: Vec<(Receipt, Disposition)>) {
-        if settled.is_empty() {
-            return;
-        }
+    /// Carries the dispositions out; what fails is tried again, alone. What can't be settled comes again: counted and
+    /// logged, never hidden.
+    pub(crate) async fn settle(&self, mut settled: Vec<Settling>) {
         let metrics = &self.watch.metrics;
         let mut backoff = Backoff::new(SETTLE_PAUSE, LONGEST_SETTLE_PAUSE);
         for attempts in 1..=SETTLE_ATTEMPTS {
-            let error = match self.source.settle(&self.partition, &settled).await {
-                Ok(unsettled) => {
-                    let mut deleted = 0;
-                    for (receipt, disposition) in &settled {
-                        let error = unsettled.iter().find(|unsettled| unsettled.receipt == *receipt);
-                        match (error.map(|unsettled| &unsettled.error), disposition) {
-                            (None, Disposition::Returned { .. }) => _ = metrics.returned.inc(),
-                            (None, Disposition::Delivered | Disposition::Discarded) => deleted += 1,
-                            (Some(error @ SettleError::Expired(_)), _) => {
-                                metrics.expired_receipts.inc();
-                                tracing::warn!(%error, "a message could not be settled: it is delivered again");
-                            }
-                            (Some(error), _) => {
-                                metrics.settle_errors.inc();
-                                tracing::warn!(%error, "a message could not be settled: it is delivered again");
-                            }
-                        }
-                    }
-                    metrics.deleted.inc_by(deleted);
-                    return;
-                }
-                Err(error) => error,
-            };
-            metrics.source_errors.inc();
-            if self.watch.trouble(Part::Source, &error.message) {
-                tracing::warn!(%error, "a batch could not be settled, trying again");
+            if settled.is_empty() {
+                return;
             }
-            let passing = matches!(error.kind, ErrorKind::Transient | ErrorKind::Throttled { .. });
-            if !passing || attempts == SETTLE_ATTEMPTS || !idle(backoff.next_delay(), &self.shutdown).await {
+            let now = Instant::now();
+            let list: Vec<_> = settled.iter().map(|it| (it.receipt.clone(), it.disposition)).collect();
+            match self.source.settle(&self.partition, &list).await {
+                Ok(unsettled) => {
+                    let mut failed: HashMap<Receipt, SettleError> =
+                        unsettled.into_iter().map(|it| (it.receipt, it.error)).collect();
+                    settled.retain(|it| match failed.remove(&it.receipt) {
+                        None => {
+                            match it.disposition {
+                                Disposition::Returned { .. } => metrics.returned.inc(),
+                                Disposition::Delivered | Disposition::Discarded => metrics.deleted.inc(),
+                            };
+                            if it.hidden_until.is_some_and(|until| until < now) {
+                                self.expired("its visibility timeout was over before it was settled");
+                            }
+                            false
+                        }
+                        Some(SettleError::Expired(reason)) => {
+                            self.expired(&reason);
+                            false
+                        }
+                        Some(SettleError::Failed(reason)) => {
+                            tracing::debug!(reason, "a message could not be settled");
+                            true
+                        }
+                    });
+                }
+                Err(error) => {
+                    metrics.source_errors.inc();
+                    if self.watch.trouble(Part::Source, &error.message) {
+                        tracing::warn!(%error, "a batch could not be settled");
+                    }
+                    if !matches!(error.kind, ErrorKind::Transient | ErrorKind::Throttled { .. }) {
+                        break;
+                    }
+                }
+            }
+            let over = settled.is_empty() || attempts == SETTLE_ATTEMPTS;
+            if over || !idle(backoff.next_delay(), &self.shutdown).await {
                 break;
             }
         }
-        metrics.settle_errors.inc_by(settled.len() as u64);
-        tracing::warn!(records = settled.len(), "a batch could not be settled: its messages are delivered again");
+        if !settled.is_empty() {
+            metrics.settle_errors.inc_by(settled.len() as u64);
+            tracing::warn!(records = settled.len(), "messages could not be settled: they are delivered again");
+        }
     }
+
+    fn expired(&self, reason: &str) {
+        self.watch.metrics.expired_receipts.inc();
+        tracing::warn!(reason, "a message was hidden for too short a time: it may be delivered twice");
+    }
+}
+
+/// A record on its way out.
+#[derive(Debug)]
+pub(crate) struct Settling {
+    pub receipt: Receipt,
+    pub disposition: Disposition,
+    /// Until when the source hides it: later, the receipt may be void.
+    pub hidden_until: Option<Instant>,
 }
 
 /// Counts an invocation for as long as it lives, also when it is dropped.

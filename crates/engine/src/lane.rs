@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Backoff;
 use crate::batcher::{Batcher, Limits, MAXIMUM_PAYLOAD_BYTES};
 use crate::concurrency::Concurrency;
+use crate::drive::Settling;
 use crate::hold::{Heartbeat, Held, idle};
 use crate::status::{Part, Watch};
 
@@ -48,6 +49,12 @@ pub(crate) struct Permit {
 impl Shared {
     pub(crate) fn heartbeat(&self) -> Heartbeat<'_> {
         Heartbeat { source: &*self.source, partition: &self.partition, watch: &self.watch }
+    }
+
+    /// Whether one more poller could do anything but wait for the function, in the way of other mappings.
+    fn can_use_another_poller(&self) -> bool {
+        let has_slot = self.slots.as_ref().is_none_or(|slots| slots.available_permits() > 0);
+        has_slot && self.source.redelivery() == Redelivery::BySource
     }
 
     /// Waits for the right to run one invocation. `None`: shutdown came first.
@@ -165,7 +172,7 @@ impl Lane {
             }
             let now = Instant::now();
             if self.batcher.is_due(now) || (self.partition_has_ended && !self.batcher.is_empty()) {
-                if self.batcher.is_full() && self.shared.source.redelivery() == Redelivery::BySource {
+                if self.batcher.is_full() && self.shared.can_use_another_poller() {
                     self.shared.concurrency.batch_was_full();
                 }
                 let permit = match permit {
@@ -275,8 +282,10 @@ impl Lane {
 impl Shared {
     /// Makes records visible again at once.
     pub(crate) async fn release(&self, batch: Vec<Held>) {
-        let now = Disposition::Returned { after: Some(Duration::ZERO) };
-        self.settle(batch.iter().map(|held| (held.record.receipt.clone(), now)).collect()).await;
+        let disposition = Disposition::Returned { after: Some(Duration::ZERO) };
+        let released =
+            batch.into_iter().map(|held| Settling { receipt: held.record.receipt, disposition, hidden_until: None });
+        self.settle(released.collect()).await;
     }
 }
 

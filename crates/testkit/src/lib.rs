@@ -1,1 +1,25 @@
-//! Fakes, backends and the conformance suite. A development dependency only.
+//! What tests share: fakes of the seams on tokio's clock, the suite that fakes and real sources both pass, and real
+//! backends. A development dependency only.
+
+pub mod conformance;
+mod fake_destination;
+mod fake_invoker;
+mod fake_queue;
+mod fake_shard;
+
+pub use fake_destination::FakeDestination;
+pub use fake_invoker::{FakeInvoker, Reply};
+pub use fake_queue::{FakeQueue, Fault};
+pub use fake_shard::FakeShard;
+
+use std::future::Future;
+use std::time::Duration;
+
+/// Waits until `condition` holds, asking again every few milliseconds. Panics with `what` after `limit`.
+pub async fn eventually<F: Future<Output = bool>>(what: &str, limit: Duration, mut condition: impl FnMut() -> F) {
+    let deadline = tokio::time::Instant::now() + limit;
+    while !condition().await {
+        assert!(tokio::time::Instant::now() < deadline, "not within {limit:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
