@@ -1,1 +1,41 @@
-//! Delivers execution records to SQS, SNS, EventBridge, Lambda and S3.
+//! Delivers execution records to SQS queues, SNS topics, EventBridge buses, Lambda functions and S3 buckets.
+//!
+//! Each kind of destination is one file that knows how to wrap a record (spec 8.2 and 10.2) and how large it may be;
+//! `size.rs` makes a record fit, `s3.rs` is also where records go that are too large for their destination.
+use std::sync::Arc;
+
+use pelton_core::{Arn, Destination, DestinationArn};
+
+mod clients;
+mod error;
+mod eventbridge;
+mod identity;
+mod lambda;
+mod omission;
+mod s3;
+mod size;
+mod sns;
+mod sqs;
+
+pub use clients::Clients;
+
+use size::Fitting;
+
+/// The destination behind an ARN, called in the ARN's own region (a bucket: in the clients').
+///
+/// A record that is larger than the destination takes is sent without its payloads and says so in `payloadsOmitted`.
+/// With an `overflow_bucket`, the whole record is put there first.
+pub fn connect(clients: &Clients, destination: &DestinationArn, overflow_bucket: Option<&Arn>) -> Arc<dyn Destination> {
+    let arn = destination.arn().clone();
+    let clients = clients.in_region(arn.region());
+    let overflow = overflow_bucket.map(|bucket| s3::Bucket::new(clients.s3.clone(), bucket.clone()));
+    match destination {
+        DestinationArn::Queue(_) => Arc::new(Fitting::new(sqs::Queue::new(clients.sqs, arn), overflow)),
+        DestinationArn::Topic(_) => Arc::new(Fitting::new(sns::Topic::new(clients.sns, arn), overflow)),
+        DestinationArn::EventBus(_) => {
+            Arc::new(Fitting::new(eventbridge::Bus::new(clients.eventbridge, arn), overflow))
+        }
+        DestinationArn::Function(_) => Arc::new(Fitting::new(lambda::Function::new(clients.lambda, arn), overflow)),
+        DestinationArn::Bucket(_) => Arc::new(s3::Bucket::new(clients.s3, arn)),
+    }
+}

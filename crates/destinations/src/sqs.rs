@@ -1,0 +1,113 @@
+//! An SQS queue: the message body is the record (spec 8.2).
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::QueueAttributeName;
+use pelton_core::{Arn, DestinationError, ErrorKind, ExecutionRecord};
+
+use crate::error::{Rejection, failed, rejection};
+use crate::identity;
+use crate::size::Channel;
+
+/// `MaximumMessageSize` of a queue that doesn't say: 256 KiB, SQS's limit until August 2025.
+const DEFAULT_LIMIT: usize = 262_144;
+
+/// A standard or FIFO queue.
+#[derive(Debug)]
+pub struct Queue {
+    client: Client,
+    arn: Arn,
+    known: Mutex<Option<Arc<Known>>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    url: String,
+    limit: usize,
+}
+
+impl Queue {
+    pub fn new(client: Client, arn: Arn) -> Self {
+        Self { client, arn, known: Mutex::default() }
+    }
+
+    fn known(&self) -> Option<Arc<Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn remember(&self, known: Option<Arc<Known>>) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
+    }
+
+    /// Looks the queue up. The URL is only a name here: every call goes to the configured endpoint.
+    async fn look_up(&self) -> Result<Arc<Known>, Rejection> {
+        let queue = self.client.get_queue_url().queue_name(self.arn.resource());
+        let found = queue
+            .queue_owner_aws_account_id(self.arn.account())
+            .send()
+            .await
+            .map_err(|error| rejection(&self.arn, "GetQueueUrl", &error))?;
+        let url = found.queue_url.ok_or_else(|| {
+            Rejection::Other(failed(&self.arn, ErrorKind::Transient, "GetQueueUrl gave no QueueUrl".into()))
+        })?;
+        let name = QueueAttributeName::MaximumMessageSize;
+        let attributes = self
+            .client
+            .get_queue_attributes()
+            .queue_url(&url)
+            .attribute_names(name.clone())
+            .send()
+            .await
+            .map_err(|error| rejection(&self.arn, "GetQueueAttributes", &error));
+        let limit = match attributes {
+            Ok(attributes) => attributes.attributes().and_then(|attributes| attributes.get(&name)?.parse().ok()),
+            // Sending needs only sqs:SendMessage and sqs:GetQueueUrl; the limit can also be learned from a refusal.
+            Err(Rejection::Other(error)) if error.kind == ErrorKind::Refused => None,
+            Err(error) => return Err(error),
+        };
+        let known = Arc::new(Known { url, limit: limit.unwrap_or(DEFAULT_LIMIT) });
+        self.remember(Some(known.clone()));
+        Ok(known)
+    }
+
+    async fn send_to(&self, queue: &Known, record: &ExecutionRecord, json: &str) -> Result<(), Rejection> {
+        let mut message = self.client.send_message().queue_url(&queue.url).message_body(json);
+        if self.arn.resource().ends_with(".fifo") {
+            message = message
+                .message_group_id(record.mapping.to_string())
+                .message_deduplication_id(identity::id(record).to_string());
+        }
+        message.send().await.map_err(|error| rejection(&self.arn, "SendMessage", &error))?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Channel for Queue {
+    fn arn(&self) -> &Arn {
+        &self.arn
+    }
+
+    async fn limit(&self, _: &ExecutionRecord, size: usize) -> Result<usize, DestinationError> {
+        match self.known() {
+            Some(queue) if size <= queue.limit => Ok(queue.limit),
+            _ => Ok(self.look_up().await?.limit),
+        }
+    }
+
+    async fn send(&self, record: &ExecutionRecord, json: &str) -> Result<(), Rejection> {
+        let queue = match self.known() {
+            Some(queue) => queue,
+            None => self.look_up().await?,
+        };
+        let sent = self.send_to(&queue, record, json).await;
+        if !matches!(sent, Err(Rejection::Missing(_))) {
+            return sent;
+        }
+        // Gone, or deleted and created again under another URL. Looked up again once; if that fails, it stays forgotten.
+        self.remember(None);
+        let queue = self.look_up().await?;
+        self.send_to(&queue, record, json).await
+    }
+}
