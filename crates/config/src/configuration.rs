@@ -1,0 +1,98 @@
+//! What a file says, with every default filled in and every rule checked.
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pelton_core::{FunctionName, Mapping};
+
+/// Where Pelton listens unless the file says otherwise: `127.0.0.1:9400`.
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9400);
+/// How long a stop waits for invocations in flight unless the file says otherwise.
+pub const DEFAULT_GRACE_PERIOD: Duration = Duration::from_secs(30);
+
+/// The good part of `pelton.yaml`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Configuration {
+    /// `Endpoint`: of all services; `None` leaves it to `AWS_ENDPOINT_URL`, the profile, or AWS.
+    pub endpoint: Option<String>,
+    /// `Endpoints`: of single services, before `Endpoint`.
+    pub endpoints: Endpoints,
+    /// `Region`; `None` leaves it to `AWS_REGION` or the profile.
+    pub region: Option<String>,
+    /// `Listen`; default [`DEFAULT_LISTEN`].
+    pub listen: SocketAddr,
+    /// `CaBundle`, absolute; `None` leaves it to `AWS_CA_BUNDLE`.
+    pub ca_bundle: Option<PathBuf>,
+    /// `GracePeriodSeconds`: 0..=900 s; default [`DEFAULT_GRACE_PERIOD`].
+    pub grace_period: Duration,
+    /// `Functions`: the local processes, in the file's order. Names are unique.
+    pub functions: Vec<Function>,
+    /// `EventSourceMappings`, in the file's order, disabled ones included. No two have the same source and function.
+    pub mappings: Vec<Mapping>,
+}
+
+impl Configuration {
+    /// The local process that answers to a name, however it is qualified. `None`: the function is called through the
+    /// Lambda Invoke API.
+    pub fn local_function(&self, name: &FunctionName) -> Option<&Function> {
+        self.functions.iter().find(|function| function.name == name.name())
+    }
+}
+
+/// Endpoint URLs of single services; `None` where the file has none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    /// `SQS`.
+    pub sqs: Option<String>,
+    /// `Lambda`.
+    pub lambda: Option<String>,
+    /// `SNS`.
+    pub sns: Option<String>,
+    /// `EventBridge`.
+    pub eventbridge: Option<String>,
+    /// `S3`.
+    pub s3: Option<String>,
+}
+
+/// A function that runs as local processes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Function {
+    /// `FunctionName`: a bare name.
+    pub name: String,
+    /// What is started.
+    pub program: Program,
+    /// `Handler`, for `_HANDLER`. Always present with [`Program::Runtime`].
+    pub handler: Option<String>,
+    /// `CodeUri`: the processes' working directory, absolute; default the directory of the file.
+    pub code_uri: PathBuf,
+    /// `Concurrency`: processes, and so invocations at a time: 1..=1,000; default 1.
+    pub concurrency: usize,
+    /// `Timeout` of an invocation: 1..=900 s; default 3 s.
+    pub timeout: Duration,
+    /// `MemorySize` in MB, told to the function and not enforced: 128..=10,240; default 128.
+    pub memory_size: u32,
+    /// `Environment.Variables`.
+    pub environment: BTreeMap<String, String>,
+    /// `Watch`: restart when the code changes; default false.
+    pub watch: bool,
+}
+
+/// What a local function starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Program {
+    /// `Command`: a program and its arguments, at least the program, that speaks the Lambda Runtime API. The program
+    /// is an absolute path or a name to look for in `PATH`.
+    Command(Vec<String>),
+    /// `Runtime`: an interpreter with Pelton's bootstrap.
+    Runtime(Runtime),
+}
+
+/// An interpreter, and the version where one was named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Runtime {
+    /// `python3.12` is `Some("3.12")`; `python3.x` is `None`.
+    Python(Option<String>),
+    /// `nodejs22.x` is `Some("22")`; `nodejs.x` is `None`.
+    NodeJs(Option<String>),
+}

@@ -1,0 +1,249 @@
+//! From a file to a configuration and its problems.
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pelton_core::MappingId;
+use serde_json::Value;
+
+use crate::configuration::{Configuration, DEFAULT_GRACE_PERIOD, DEFAULT_LISTEN, Endpoints};
+use crate::problem::{Findings, Position, Problem, problem};
+use crate::section::Section;
+use crate::yaml::{Node, parse};
+use crate::{expand, function, mapping, read, region, schema, wire};
+
+/// The largest file that is read, in bytes.
+const LARGEST: u64 = 1024 * 1024;
+
+/// A file that could be read.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Its good part: a function or mapping with a problem is left out, also a mapping whose local function is. Other
+    /// settings with a problem have their defaults.
+    pub configuration: Configuration,
+    /// All that is wrong, in the file's order.
+    pub problems: Vec<Problem>,
+    file: PathBuf,
+    document: Option<Node>,
+    mappings: BTreeMap<MappingId, String>,
+    functions: BTreeMap<String, String>,
+}
+
+/// A file that could not be read at all.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Missing, a directory, no permission.
+    #[error("cannot read the configuration file {}: {source}", file.display())]
+    Read {
+        /// As it was named.
+        file: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// More than 1 MiB.
+    #[error("the configuration file {} is larger than 1 MiB", .0.display())]
+    TooLarge(PathBuf),
+    /// Not text.
+    #[error("the configuration file {} is not UTF-8 text: invalid bytes in line {line}", file.display())]
+    NotText {
+        /// As it was named.
+        file: PathBuf,
+        /// The line with the first invalid byte, from 1.
+        line: usize,
+    },
+}
+
+/// Reads a file. `environment` answers for `${NAME}`; relative paths in the file are joined to its directory.
+///
+/// Whatever the file holds, the result is a configuration with its problems; an error means that it could not be read.
+pub fn load(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, LoadError> {
+    let unreadable = |source| LoadError::Read { file: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    std::fs::File::open(path).map_err(unreadable)?.take(LARGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(LoadError::TooLarge(path.to_owned()));
+    }
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(load_text(text, path, environment)),
+        Err(error) => {
+            let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+            Err(LoadError::NotText { file: path.to_owned(), line })
+        }
+    }
+}
+
+/// As [`load`], for a text that is already here; `path` is its name and place.
+pub fn load_text(text: &str, path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Loaded {
+    let mut findings = Findings::new(path);
+    let mut loaded = Loaded {
+        configuration: Configuration {
+            endpoint: None,
+            endpoints: Endpoints::default(),
+            region: None,
+            listen: DEFAULT_LISTEN,
+            ca_bundle: None,
+            grace_period: DEFAULT_GRACE_PERIOD,
+            functions: Vec::new(),
+            mappings: Vec::new(),
+        },
+        problems: Vec::new(),
+        file: path.to_owned(),
+        document: None,
+        mappings: BTreeMap::new(),
+        functions: BTreeMap::new(),
+    };
+    if let Some(mut document) = parse(text, &mut findings) {
+        expand::expand(&mut document, "", environment, &mut findings);
+        let good = read::read(&document, &schema::shape(), "", &mut findings).unwrap_or(Value::Null);
+        match serde_json::from_value::<wire::File>(good) {
+            Ok(file) => loaded.fill(file, &document, &mut findings),
+            // Not reachable while the schema is made from the same types; a test holds that.
+            Err(error) => findings.add(document.position, "", "", error.to_string(), "report this as a bug in Pelton"),
+        }
+        loaded.document = Some(document);
+    }
+    loaded.problems = findings.into_problems();
+    loaded
+}
+
+impl Loaded {
+    /// A problem with a field of a mapping (`EventSourceArn`, `DestinationConfig.OnFailure.Destination`) that was found
+    /// by other means than reading, at the place of the field.
+    pub fn mapping_problem(&self, mapping: MappingId, field: &str, message: String, fix: String) -> Problem {
+        self.problem_at(self.mappings.get(&mapping), field, message, fix)
+    }
+
+    /// As [`Self::mapping_problem`], for a field of a local function.
+    pub fn function_problem(&self, function: &str, field: &str, message: String, fix: String) -> Problem {
+        self.problem_at(self.functions.get(function), field, message, fix)
+    }
+
+    /// As [`Self::mapping_problem`], for a field at the top, such as `CaBundle`.
+    pub fn problem(&self, field: &str, message: String, fix: String) -> Problem {
+        self.problem_at(None, field, message, fix)
+    }
+
+    fn problem_at(&self, item: Option<&String>, field: &str, message: String, fix: String) -> Problem {
+        let path = match item {
+            Some(item) => format!("{item}.{field}"),
+            None => field.to_owned(),
+        };
+        let at = |path: &str| self.document.as_ref().and_then(|document| document.at(path));
+        let found = at(&path);
+        let nearest = found.or_else(|| item.and_then(|item| at(item)));
+        let position = nearest.map_or(Position { line: 1, column: 1 }, |node| node.position);
+        problem(&self.file, position, &path, found.map(Node::shown).unwrap_or_default(), message, fix)
+    }
+
+    fn fill(&mut self, file: wire::File, document: &Node, findings: &mut Findings) {
+        let directory = self.file.parent().unwrap_or(Path::new(""));
+        // Without a working directory nothing relative can be found anyway.
+        let directory = std::path::absolute(directory.join(".")).unwrap_or_else(|_| directory.to_owned());
+        self.fill_settings(&file, &directory, document, findings);
+        let mut bad_functions = Vec::new();
+        for (index, wire) in file.functions.into_iter().flatten().enumerate() {
+            let path = format!("Functions[{index}]");
+            let Some(node) = document.at(&path) else { continue };
+            let mut section = Section { path: path.clone(), node, findings };
+            let name = wire.function_name.clone();
+            if let Some(first) = name.as_ref().and_then(|name| self.functions.get(name)) {
+                section.problem("FunctionName", format!("{first} has the same name"), "give one of them another name");
+            }
+            match function::check(wire, &directory, &mut section) {
+                Some(function) => self.configuration.functions.push(function),
+                None => bad_functions.extend(name.clone()),
+            }
+            if let Some(name) = name {
+                self.functions.entry(name).or_insert(path);
+            }
+        }
+        for (index, wire) in file.event_source_mappings.into_iter().flatten().enumerate() {
+            let path = format!("EventSourceMappings[{index}]");
+            let Some(node) = document.at(&path) else { continue };
+            let mut section = Section { path: path.clone(), node, findings };
+            let Some(mapping) = mapping::check(wire, &mut section) else { continue };
+            if self.mappings.contains_key(&mapping.id) {
+                let (source, function, id) = (&mapping.event_source, mapping.function.name(), mapping.id);
+                let message = format!(
+                    "An event source mapping with SQS arn (\" {source} \") and function (\" {function} \") already \
+                     exists. Please update or delete the existing mapping with UUID {id}"
+                );
+                let first = self.mappings.get(&mapping.id).map(String::as_str).unwrap_or_default();
+                section.problem("", message, format!("remove it, or {first}"));
+                continue;
+            }
+            self.mappings.insert(mapping.id, path);
+            if !bad_functions.iter().any(|name| name == mapping.function.name()) {
+                self.configuration.mappings.push(mapping);
+            }
+        }
+    }
+
+    fn fill_settings(&mut self, file: &wire::File, directory: &Path, document: &Node, findings: &mut Findings) {
+        let mut complain = |field: &str, message: String, fix: &str| {
+            let node = document.at(field).unwrap_or(document);
+            findings.add(node.position, field, node.shown(), message, fix);
+        };
+        let mut url = |field: &str, text: &Option<String>| {
+            let text = text.clone()?;
+            if is_url(&text) {
+                return Some(text);
+            }
+            complain(
+                field,
+                format!("'{text}' is no endpoint URL"),
+                "write http:// or https://, a host, and a port if it needs one",
+            );
+            None
+        };
+        let configuration = &mut self.configuration;
+        configuration.endpoint = url("Endpoint", &file.endpoint);
+        if let Some(endpoints) = &file.endpoints {
+            configuration.endpoints = Endpoints {
+                sqs: url("Endpoints.SQS", &endpoints.sqs),
+                lambda: url("Endpoints.Lambda", &endpoints.lambda),
+                sns: url("Endpoints.SNS", &endpoints.sns),
+                eventbridge: url("Endpoints.EventBridge", &endpoints.event_bridge),
+                s3: url("Endpoints.S3", &endpoints.s3),
+            };
+        }
+        if let Some(text) = &file.region {
+            match region::is_region(text) {
+                true => configuration.region = Some(text.clone()),
+                false => complain("Region", format!("'{text}' is no AWS Region"), "write one such as us-east-1"),
+            }
+        }
+        if let Some(text) = &file.listen {
+            match text.parse::<SocketAddr>() {
+                Ok(listen) => configuration.listen = listen,
+                Err(_) => {
+                    let fix = "write an IP address and a port, such as 127.0.0.1:9400 or 0.0.0.0:9400";
+                    complain("Listen", format!("'{text}' is no address to listen on"), fix);
+                }
+            }
+        }
+        match file.ca_bundle.as_deref() {
+            Some("") => complain("CaBundle", "the path is empty".into(), "name a PEM file, or remove it"),
+            path => configuration.ca_bundle = path.map(|path| directory.join(path)),
+        }
+        if let Some(seconds) = file.grace_period_seconds {
+            configuration.grace_period = Duration::from_secs(seconds.into());
+        }
+    }
+}
+
+/// Enough of a check that a mistake is found here and not at the first request.
+fn is_url(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")) else { return false };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host_and_port = authority.rsplit('@').next().unwrap_or_default();
+    let (host, port) = match host_and_port.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (host_and_port, None),
+    };
+    !host.is_empty()
+        && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+        && text.chars().all(|character| character.is_ascii_graphic())
+}

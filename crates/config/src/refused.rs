@@ -1,0 +1,109 @@
+//! Keys that Pelton doesn't take: AWS's fields that this version refuses, each with its reason, and misspelt ones.
+use serde_json::Value;
+
+const STREAMS: &str = "is for streams, which this version of Pelton does not read: a queue has no such setting";
+const KAFKA: &str = "is for Kafka, which this version of Pelton does not read";
+const OUTPUT: &str = "is set by the service, never by the user";
+const REMOVE: &str = "remove it";
+
+/// Field of a mapping, why it is refused, what to do.
+const OF_MAPPINGS: &[(&str, &str, &str)] = &[
+    ("StartingPosition", STREAMS, REMOVE),
+    ("StartingPositionTimestamp", STREAMS, REMOVE),
+    ("ParallelizationFactor", STREAMS, "remove it; ScalingConfig.MaximumConcurrency limits a queue's invocations"),
+    (
+        "BisectBatchOnFunctionError",
+        STREAMS,
+        "remove it; FunctionResponseTypes: [ReportBatchItemFailures] isolates bad messages",
+    ),
+    ("MaximumRecordAgeInSeconds", STREAMS, "remove it; the queue's retention period limits the age of its messages"),
+    ("TumblingWindowInSeconds", STREAMS, "remove it; MaximumBatchingWindowInSeconds gathers a queue's messages"),
+    ("Topics", KAFKA, REMOVE),
+    ("SelfManagedEventSource", KAFKA, REMOVE),
+    ("SelfManagedKafkaEventSourceConfig", KAFKA, REMOVE),
+    ("AmazonManagedKafkaEventSourceConfig", KAFKA, REMOVE),
+    ("SourceAccessConfigurations", "is for Kafka and Amazon MQ, which this version of Pelton does not read", REMOVE),
+    ("Queues", "is for Amazon MQ, which this version of Pelton does not read", "name an SQS queue in EventSourceArn"),
+    ("DocumentDBEventSourceConfig", "is for DocumentDB, which this version of Pelton does not read", REMOVE),
+    (
+        "ProvisionedPollerConfig",
+        "is not supported by this version of Pelton: its pollers adapt to the queue by themselves",
+        "remove it; ScalingConfig.MaximumConcurrency is the upper limit",
+    ),
+    ("KMSKeyArn", "encrypts filter criteria, which this version of Pelton does not support", REMOVE),
+    ("KmsKeyArn", "encrypts filter criteria, which this version of Pelton does not support", REMOVE),
+    ("MetricsConfig", "is not supported by this version of Pelton: all metrics are at /metrics, always", REMOVE),
+    ("LoggingConfig", "is not supported by this version of Pelton: its log has every mapping", REMOVE),
+    ("State", OUTPUT, "remove it; Enabled says whether the mapping runs"),
+    ("StateTransitionReason", OUTPUT, REMOVE),
+    ("UUID", OUTPUT, "remove it; the id follows from source and function"),
+    ("LastModified", OUTPUT, REMOVE),
+    ("LastProcessingResult", OUTPUT, REMOVE),
+    ("FunctionArn", OUTPUT, "remove it; name the function in FunctionName, which also takes an ARN"),
+    ("EventSourceMappingArn", OUTPUT, REMOVE),
+    ("FilterCriteriaError", OUTPUT, REMOVE),
+    ("Queue", "is SAM's name of the field", "call it EventSourceArn"),
+    ("Stream", "is for streams, which this version of Pelton does not read", "name an SQS queue in EventSourceArn"),
+    (
+        "Type",
+        "belongs around a template's Properties",
+        "keep what stands below Properties, without Type and Properties",
+    ),
+    ("Properties", "belongs to a template", "move its fields up one level, and leave Type and Properties out"),
+];
+
+/// Field of a function, why it is refused, what to do.
+const OF_FUNCTIONS: &[(&str, &str, &str)] = &[
+    ("Role", "is not supported: a local process runs with the credentials of its environment", REMOVE),
+    ("Layers", "is not supported for local processes", "install the packages where the process finds them"),
+    (
+        "ImageUri",
+        "is not supported: functions here are processes, not containers",
+        "give Command, or Runtime and Handler",
+    ),
+    ("PackageType", "is not supported: functions here are processes, not archives or containers", REMOVE),
+    ("Code", "is not supported: the code of a local process is a directory", "name the directory in CodeUri"),
+    (
+        "Type",
+        "belongs around a template's Properties",
+        "keep what stands below Properties, without Type and Properties",
+    ),
+    ("Properties", "belongs to a template", "move its fields up one level, and leave Type and Properties out"),
+];
+
+/// Field of the file, why it is refused, what to do.
+const OF_THE_FILE: &[(&str, &str, &str)] = &[
+    (
+        "State",
+        "holds the checkpoints of streams, which this version of Pelton does not read; queues keep their own state",
+        REMOVE,
+    ),
+    ("Resources", "belongs to a CloudFormation template", "copy the Properties of its mappings to EventSourceMappings"),
+];
+
+/// What to say about a key that isn't among the known ones.
+pub(crate) fn unknown_key(key: &str, path: &str, known: &Value) -> (String, String) {
+    let table = match path.trim_end_matches(|character: char| character.is_ascii_digit() || "[]".contains(character)) {
+        "" => OF_THE_FILE,
+        "EventSourceMappings" => OF_MAPPINGS,
+        "Functions" => OF_FUNCTIONS,
+        _ => &[],
+    };
+    if let Some((_, reason, fix)) = table.iter().find(|(name, ..)| *name == key) {
+        return (format!("{key} {reason}"), (*fix).to_owned());
+    }
+    if key == "<<" {
+        return ("merge keys are not part of YAML 1.2".into(), "write the fields out".into());
+    }
+    let known: Vec<&str> = known.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    let nearest = known
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(&name.to_lowercase(), &key.to_lowercase()), *name))
+        .min()
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 4);
+    let fix = match nearest {
+        Some((_, name)) => format!("did you mean {name}?"),
+        None => format!("known here: {}", known.join(", ")),
+    };
+    (format!("unknown field '{key}'"), fix)
+}

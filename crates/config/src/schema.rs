@@ -1,0 +1,90 @@
+//! The JSON Schema of `pelton.yaml`, made from the types in [`crate::wire`].
+use schemars::Schema;
+use schemars::generate::SchemaSettings;
+use schemars::transform::{Transform, transform_subschemas};
+use serde_json::{Value, json};
+
+use crate::wire;
+
+/// The JSON Schema (draft 2020-12) of `pelton.yaml`, for editors. [`crate::load`] checks a file against the same
+/// shape, then adds the rules that a schema can't say.
+pub fn schema() -> Value {
+    let mut schema: Schema = shape_as_schema();
+    AsWritten.transform(&mut schema);
+    schema.into()
+}
+
+/// The shape of a file whose `${...}` are expanded. No references, so that it can be walked as it is.
+pub(crate) fn shape() -> Value {
+    shape_as_schema().into()
+}
+
+fn shape_as_schema() -> Schema {
+    SchemaSettings::draft2020_12()
+        .with(|settings| settings.inline_subschemas = true)
+        .with_transform(WithoutNull)
+        .into_generator()
+        .into_root_schema_for::<wire::File>()
+}
+
+/// A key without a value is a mistake, not a way to leave the key out.
+#[derive(Debug, Clone)]
+struct WithoutNull;
+
+impl Transform for WithoutNull {
+    fn transform(&mut self, schema: &mut Schema) {
+        transform_subschemas(self, schema);
+        if let Some(Value::Array(kinds)) = schema.get_mut("type") {
+            kinds.retain(|kind| kind != "null");
+            if let [only] = &kinds[..] {
+                let only = only.clone();
+                schema.insert("type".into(), only);
+            }
+        }
+        let Some(Value::Array(choices)) = schema.get_mut("anyOf") else { return };
+        choices.retain(|choice| choice["type"] != "null");
+        if let [Value::Object(only)] = &choices[..] {
+            let only = only.clone();
+            schema.remove("anyOf");
+            for (keyword, value) in only {
+                if schema.get(&keyword).is_none() {
+                    schema.insert(keyword, value);
+                }
+            }
+        }
+    }
+}
+
+/// What an editor sees before `${...}` is expanded, and where a plain number will do for a text.
+#[derive(Debug, Clone)]
+struct AsWritten;
+
+impl Transform for AsWritten {
+    fn transform(&mut self, schema: &mut Schema) {
+        transform_subschemas(self, schema);
+        let takes_only_some_values = schema.get("enum").is_some()
+            || schema.get("type").is_some_and(|kind| kind == "integer" || kind == "boolean");
+        if takes_only_some_values {
+            let mut rule = serde_json::Map::new();
+            for keyword in ["type", "format", "minimum", "maximum", "enum"] {
+                if let Some(value) = schema.remove(keyword) {
+                    rule.insert(keyword.into(), value);
+                }
+            }
+            schema.insert("anyOf".into(), json!([rule, {"type": "string", "pattern": "\\$\\{.+\\}"}]));
+        }
+        if let Some(values) = schema.get_mut("additionalProperties").and_then(Value::as_object_mut) {
+            values.insert("type".into(), json!(["string", "number", "boolean"]));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stays_as_it_is() {
+        insta::assert_json_snapshot!(schema());
+    }
+}

@@ -1,0 +1,204 @@
+//! Files that are as they should be.
+use std::path::Path;
+use std::time::Duration;
+
+use pelton_config::{Loaded, Program, Runtime, load_text};
+use pelton_core::DestinationArn;
+
+fn load(text: &str) -> Loaded {
+    load_text(text, Path::new("/etc/pelton/pelton.yaml"), &|name| (name == "HOST").then(|| "localhost".into()))
+}
+
+fn good(text: &str) -> Loaded {
+    let loaded = load(text);
+    assert!(loaded.problems.is_empty(), "{:#?}", loaded.problems);
+    loaded
+}
+
+#[test]
+fn the_shortest_file_gets_awss_defaults() {
+    let configuration = good(
+        "EventSourceMappings:
+  - EventSourceArn: arn:aws:sqs:us-east-1:000000000000:orders
+    FunctionName: work
+",
+    )
+    .configuration;
+    assert_eq!(configuration.listen.to_string(), "127.0.0.1:9400");
+    assert_eq!(configuration.grace_period, Duration::from_secs(30));
+    assert_eq!((configuration.endpoint, configuration.region, configuration.ca_bundle), (None, None, None));
+    let mapping = &configuration.mappings[0];
+    assert_eq!(mapping.function_arn.to_string(), "arn:aws:lambda:us-east-1:000000000000:function:work");
+    assert_eq!((mapping.enabled, mapping.batch_size, mapping.batching_window), (true, 10, Duration::ZERO));
+    assert_eq!((mapping.report_batch_item_failures, mapping.maximum_concurrency), (false, None));
+    assert_eq!((&mapping.on_success, &mapping.on_failure, &mapping.overflow_bucket), (&None, &None, &None));
+    assert_eq!((mapping.maximum_retry_attempts, mapping.visibility_heartbeat), (None, true));
+    assert!(mapping.tags.is_empty());
+}
+
+#[test]
+fn every_field_arrives() {
+    let configuration = good(
+        "Endpoint: http://${HOST}:4566
+Endpoints: {SQS: 'http://[::1]:9324', Lambda: https://lambda.internal, SNS: http://a, EventBridge: http://b/path, S3: http://c:1}
+Region: eu-central-1
+Listen: 0.0.0.0:80
+CaBundle: ca.pem
+GracePeriodSeconds: 0
+Functions:
+  - FunctionName: work
+    Command: python3 -m awslambdaric 'app.handler'
+    CodeUri: src
+    Concurrency: 4
+    Timeout: 900
+    MemorySize: 10240
+    Environment: {Variables: {ACCOUNT: 000000000000, DEBUG: true, EMPTY: '${NOTHING:-}'}}
+    Watch: true
+  - FunctionName: other
+    Runtime: nodejs22.x
+    Handler: app.handler
+  - FunctionName: third
+    Command: [./bin/third, --fast]
+    CodeUri: build
+EventSourceMappings:
+  - EventSourceArn: arn:aws:sqs:us-east-1:000000000000:orders
+    FunctionName: arn:aws:lambda:us-east-1:000000000000:function:work:live
+    Enabled: false
+    BatchSize: 10000
+    MaximumBatchingWindowInSeconds: 300
+    FilterCriteria: {Filters: []}
+    FunctionResponseTypes: [ReportBatchItemFailures]
+    ScalingConfig: {MaximumConcurrency: 1000}
+    DestinationConfig:
+      OnSuccess: {Destination: 'arn:aws:sns:us-east-1:000000000000:done'}
+      OnFailure: {Destination: 'arn:aws:s3:::failed.records'}
+      OverflowBucket: arn:aws:s3:::large
+    MaximumRetryAttempts: 10000
+    VisibilityHeartbeat: false
+    Tags: {team: 007, stage: dev}
+  - EventSourceArn: arn:aws:sqs:us-east-1:000000000000:orders.fifo
+    FunctionName: 000000000000:function:remote:1
+    DestinationConfig: {OnSuccess: {}, OnFailure: {Destination: 'arn:aws:events:us-east-1:000000000000:event-bus/bus'}}
+",
+    )
+    .configuration;
+    assert_eq!(configuration.endpoint.as_deref(), Some("http://localhost:4566"));
+    assert_eq!(configuration.endpoints.eventbridge.as_deref(), Some("http://b/path"));
+    assert_eq!(configuration.endpoints.sqs.as_deref(), Some("http://[::1]:9324"));
+    assert_eq!(configuration.region.as_deref(), Some("eu-central-1"));
+    assert_eq!(configuration.ca_bundle.as_deref(), Some(Path::new("/etc/pelton/ca.pem")));
+    assert_eq!(configuration.grace_period, Duration::ZERO);
+
+    let [work, other, third] = &configuration.functions[..] else { panic!("{:?}", configuration.functions) };
+    let words = ["python3", "-m", "awslambdaric", "app.handler"].map(str::to_owned);
+    assert_eq!(work.program, Program::Command(words.to_vec()));
+    assert_eq!(work.code_uri, Path::new("/etc/pelton/src"));
+    assert_eq!(
+        (work.concurrency, work.timeout, work.memory_size, work.watch),
+        (4, Duration::from_secs(900), 10240, true)
+    );
+    let variables: Vec<_> = work.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(variables, [("ACCOUNT", "000000000000"), ("DEBUG", "true"), ("EMPTY", "")]);
+    assert_eq!(other.program, Program::Runtime(Runtime::NodeJs(Some("22".into()))));
+    assert_eq!(other.handler.as_deref(), Some("app.handler"));
+    assert_eq!(
+        (other.concurrency, other.timeout, other.memory_size, other.watch),
+        (1, Duration::from_secs(3), 128, false)
+    );
+    assert_eq!(third.program, Program::Command(vec!["/etc/pelton/build/bin/third".into(), "--fast".into()]));
+
+    let [orders, fifo] = &configuration.mappings[..] else { panic!("{:?}", configuration.mappings) };
+    assert_eq!(configuration.local_function(&orders.function), Some(work));
+    assert_eq!(configuration.local_function(&fifo.function), None);
+    assert!(!orders.enabled && orders.report_batch_item_failures && !orders.visibility_heartbeat);
+    assert_eq!((orders.batch_size, orders.batching_window), (10_000, Duration::from_secs(300)));
+    assert_eq!((orders.maximum_concurrency, orders.maximum_retry_attempts), (Some(1000), Some(10_000)));
+    assert!(matches!(&orders.on_success, Some(DestinationArn::Topic(_))));
+    assert!(matches!(&orders.on_failure, Some(DestinationArn::Bucket(_))));
+    assert_eq!(orders.overflow_bucket.as_ref().map(|arn| arn.resource()), Some("large"));
+    assert_eq!(orders.tags["team"], "007");
+    assert_eq!(fifo.on_success, None);
+    assert!(matches!(&fifo.on_failure, Some(DestinationArn::EventBus(_))));
+}
+
+#[test]
+fn the_properties_of_a_template_can_be_pasted() {
+    // As SAM and CloudFormation write them: quoted numbers, booleans as texts, tags as a list.
+    let configuration = good(
+        "EventSourceMappings:
+-   BatchSize: '100'
+    Enabled: 'True'
+    EventSourceArn: 'arn:aws:sqs:eu-west-1:123456789012:my-queue'
+    FunctionName: arn:aws:lambda:eu-west-1:123456789012:function:my-function
+    FunctionResponseTypes:
+    - ReportBatchItemFailures
+    MaximumBatchingWindowInSeconds: 5
+    ScalingConfig:
+        MaximumConcurrency: 10
+    Tags:
+    - Key: team
+      Value: payments
+",
+    )
+    .configuration;
+    let mapping = &configuration.mappings[0];
+    assert_eq!((mapping.batch_size, mapping.maximum_concurrency), (100, Some(10)));
+    assert_eq!(mapping.tags["team"], "payments");
+}
+
+#[test]
+fn anchors_and_an_empty_list_of_mappings_are_fine() {
+    assert!(good("EventSourceMappings: []").configuration.mappings.is_empty());
+    let configuration = good(
+        "EventSourceMappings:
+- EventSourceArn: arn:aws:sqs:us-east-1:000000000000:one
+  FunctionName: &function work
+  Tags: &tags {a: b}
+- EventSourceArn: arn:aws:sqs:us-east-1:000000000000:two
+  FunctionName: *function
+  Tags: *tags
+",
+    )
+    .configuration;
+    assert_eq!(configuration.mappings[1].tags["a"], "b");
+}
+
+#[test]
+fn the_good_part_of_a_bad_file_survives() {
+    let loaded = load(
+        "Region: nowhere
+Functions:
+  - FunctionName: bad
+    Command: run
+    Timeout: 0
+  - FunctionName: good
+    Command: run
+EventSourceMappings:
+  - EventSourceArn: arn:aws:sqs:us-east-1:000000000000:one
+    FunctionName: good
+    BatchSize: 0
+  - EventSourceArn: arn:aws:sqs:us-east-1:000000000000:two
+    FunctionName: good
+  -
+  - EventSourceArn: arn:aws:sqs:us-east-1:000000000000:three
+    FunctionName: bad
+  - EventSourceArn: arn:aws:sqs:us-east-1:000000000000:four
+    FunctionName: remote
+",
+    );
+    let paths: Vec<&str> = loaded.problems.iter().map(|problem| problem.path.as_str()).collect();
+    assert_eq!(paths, ["Region", "Functions[0].Timeout", "EventSourceMappings[0].BatchSize", "EventSourceMappings[2]"]);
+    assert_eq!(loaded.configuration.region, None);
+    assert_eq!(loaded.configuration.functions.len(), 1);
+    let sources: Vec<&str> =
+        loaded.configuration.mappings.iter().map(|mapping| mapping.event_source.resource()).collect();
+    assert_eq!(sources, ["two", "four"]);
+    let problem =
+        loaded.mapping_problem(loaded.configuration.mappings[1].id, "FunctionName", "gone".into(), "create it".into());
+    assert_eq!(
+        problem.to_string(),
+        "/etc/pelton/pelton.yaml:18:19: EventSourceMappings[4].FunctionName: remote\n  gone\n  fix: create it"
+    );
+    let problem = loaded.function_problem("good", "CodeUri", "gone".into(), "create it".into());
+    assert_eq!((problem.line, problem.column, problem.path.as_str()), (6, 5, "Functions[1].CodeUri"));
+}
