@@ -59,7 +59,12 @@ fn destination(
         Err(DestinationArnError::Arn(error)) => {
             let member = format!("destinationConfig.{member}.destination");
             let pattern = format!(r"$|kafka://([^.]([a-zA-Z0-9\-_.]{{0,248}}))|{ARN_PATTERN}");
-            section.problem(&field, not_an_arn(text, &member, &pattern), format!("{error}: {fix}"));
+            let message = match text {
+                "" => "the destination is empty".to_owned(),
+                _ if text.starts_with("kafka://") => "Kafka topics are not supported as destinations".to_owned(),
+                _ => not_an_arn(text, &error, &member, &pattern),
+            };
+            section.problem(&field, message, fix);
             return None;
         }
         Err(DestinationArnError::Unsupported(_)) => {

@@ -107,8 +107,8 @@ fn program(
             let known = self::runtime(&runtime);
             if known.is_none() {
                 let message = format!("'{runtime}' is no runtime that Pelton can start");
-                let fix = "write python3.x or nodejs.x, with a version such as python3.12 or nodejs22.x if it matters; \
-                           give anything else as Command";
+                let fix = "write python3.x or nodejs.x, or a version: python3.8 and newer, nodejs18.x and newer; \
+                           anything else runs as a Command";
                 section.problem("Runtime", message, fix);
             }
             known.map(Program::Runtime)
@@ -116,21 +116,27 @@ fn program(
     }
 }
 
+/// The oldest that the bootstraps run on.
+const OLDEST_PYTHON_MINOR: u32 = 8;
+const OLDEST_NODEJS_MAJOR: u32 = 18;
+
 /// `python3.12`, `python3.x`, `python3`, `nodejs22.x`, `nodejs.x`, `nodejs`.
 fn runtime(text: &str) -> Option<Runtime> {
-    let number =
-        |text: &str| (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.to_owned());
+    let number = |text: &str, oldest: u32| {
+        let digits_only = text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|number: &u32| digits_only && *number >= oldest)
+    };
     if let Some(version) = text.strip_prefix("python3") {
         return match version.strip_prefix('.') {
             None if version.is_empty() => Some(Runtime::Python(None)),
             Some("x") => Some(Runtime::Python(None)),
-            minor => number(minor?).map(|minor| Runtime::Python(Some(format!("3.{minor}")))),
+            minor => number(minor?, OLDEST_PYTHON_MINOR).map(|minor| Runtime::Python(Some(format!("3.{minor}")))),
         };
     }
     let version = text.strip_prefix("nodejs")?;
     match version.strip_suffix(".x").unwrap_or(version) {
         "" => Some(Runtime::NodeJs(None)),
-        major => number(major).map(|major| Runtime::NodeJs(Some(major))),
+        major => number(major, OLDEST_NODEJS_MAJOR).map(|major| Runtime::NodeJs(Some(major.to_string()))),
     }
 }
 
@@ -173,7 +179,8 @@ fn check_environment(environment: &BTreeMap<String, String>, section: &mut Secti
                  provided contains reserved keys that are currently not supported for modification. Reserved keys used \
                  in this request: {name}"
             );
-            section.problem(field, message, "remove it: Pelton sets it for every function");
+            let fix = "remove it: Pelton sets it for every function";
+            section.problem(&format!("{field}.{name}"), message, fix);
         } else if value.contains('\0') {
             section.problem(field, format!("the value of {name} holds a NUL character"), "remove the character");
         }
@@ -212,6 +219,9 @@ mod tests {
             ("nodejs", Some(Runtime::NodeJs(None))),
             ("python2.7", None),
             ("python3.", None),
+            ("python3.7", None),
+            ("python3.+9", None),
+            ("nodejs16.x", None),
             ("python33", None),
             ("nodejsx", None),
             ("provided.al2023", None),

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pelton_core::MappingId;
-use serde_json::Value;
 
 use crate::configuration::{Configuration, DEFAULT_GRACE_PERIOD, DEFAULT_LISTEN, Endpoints};
 use crate::problem::{Findings, Position, Problem, problem};
@@ -16,6 +15,7 @@ use crate::{expand, function, mapping, read, region, schema, wire};
 
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 1024 * 1024;
+const UNREADABLE: &str = "this is a fault of Pelton: please report it with the file";
 
 /// A file that could be read.
 #[derive(Debug)]
@@ -96,11 +96,12 @@ pub fn load_text(text: &str, path: &Path, environment: &dyn Fn(&str) -> Option<S
     };
     if let Some(mut document) = parse(text, &mut findings) {
         expand::expand(&mut document, "", environment, &mut findings);
-        let good = read::read(&document, &schema::shape(), "", &mut findings).unwrap_or(Value::Null);
-        match serde_json::from_value::<wire::File>(good) {
-            Ok(file) => loaded.fill(file, &document, &mut findings),
-            // Not reachable while the schema is made from the same types; a test holds that.
-            Err(error) => findings.add(document.position, "", "", error.to_string(), "report this as a bug in Pelton"),
+        let good = read::read(&document, &schema::shape(), "", &mut findings);
+        match good.map(serde_json::from_value::<wire::File>) {
+            None => {}
+            Some(Ok(file)) => loaded.fill(file, &document, &mut findings),
+            // Not reachable while the schema is made from the same types; a property test holds that.
+            Some(Err(error)) => findings.add(document.position, "", "", error.to_string(), UNREADABLE),
         }
         loaded.document = Some(document);
     }

@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pelton_core::{Arn, FunctionName, Mapping, MappingId};
+use pelton_core::{Arn, ArnError, FunctionName, Mapping, MappingId};
 
 use crate::destination;
 use crate::region;
@@ -80,8 +80,8 @@ fn event_source(text: &str, section: &mut Section<'_>) -> Option<Arn> {
     let arn: Arn = match text.parse() {
         Ok(arn) => arn,
         Err(error) => {
-            let message = not_an_arn(text, "eventSourceArn", ARN_PATTERN);
-            section.problem(FIELD, message, format!("{error}: {EXAMPLE}"));
+            let message = not_an_arn(text, &error, "eventSourceArn", ARN_PATTERN);
+            section.problem(FIELD, message, EXAMPLE);
             return None;
         }
     };
@@ -114,12 +114,12 @@ fn event_source(text: &str, section: &mut Section<'_>) -> Option<Arn> {
         section.problem(FIELD, message, EXAMPLE);
         return None;
     }
-    if !region::is_region(arn.region()) || arn.account().is_empty() {
-        section.problem(
-            FIELD,
-            not_an_arn(text, "eventSourceArn", ARN_PATTERN),
-            format!("a queue has a Region and an account: {EXAMPLE}"),
-        );
+    if arn.region().is_empty() || arn.account().is_empty() {
+        section.problem(FIELD, "the ARN of a queue has a Region and an account", EXAMPLE);
+        return None;
+    }
+    if !region::is_region(arn.region()) {
+        section.problem(FIELD, outside_pattern(text, "eventSourceArn", ARN_PATTERN), EXAMPLE);
         return None;
     }
     Some(arn)
@@ -199,10 +199,18 @@ fn tags(tags: Option<Tags>, section: &mut Section<'_>) -> BTreeMap<String, Strin
     taken
 }
 
-/// AWS's sentence for a text that doesn't fit the pattern of its field.
-pub(crate) fn not_an_arn(text: &str, member: &str, pattern: &str) -> String {
+/// Why a text is no ARN: AWS's sentence where its pattern is what refuses it.
+pub(crate) fn not_an_arn(text: &str, error: &ArnError, member: &str, pattern: &str) -> String {
+    match error {
+        ArnError::Character | ArnError::Empty("resource") => error.to_string(),
+        _ => outside_pattern(text, member, pattern),
+    }
+}
+
+fn outside_pattern(text: &str, member: &str, pattern: &str) -> String {
     let text = crate::problem::shortened(text);
     format!(
-        "1 validation error detected: Value '{text}' at '{member}' failed to satisfy constraint: Member must satisfy regular expression pattern: {pattern}"
+        "1 validation error detected: Value '{text}' at '{member}' failed to satisfy constraint: Member must satisfy \
+         regular expression pattern: {pattern}"
     )
 }

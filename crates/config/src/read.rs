@@ -20,13 +20,7 @@ pub(crate) fn read(node: &Node, schema: &Value, path: &str, findings: &mut Findi
     match (schema["type"].as_str()?, &node.content) {
         (_, Content::Unknown) => None,
         (_, Content::Null) => {
-            findings.add(
-                node.position,
-                path,
-                "",
-                missing(path),
-                "give it a value, or remove the line; '' is an empty text",
-            );
+            findings.add(node.position, path, "", "there is no value", "give it a value, or remove the line");
             None
         }
         ("object", Content::Map(entries)) => Some(read_map(node, entries, schema, path, findings)),
@@ -44,26 +38,30 @@ pub(crate) fn read(node: &Node, schema: &Value, path: &str, findings: &mut Findi
 }
 
 fn read_map(node: &Node, entries: &[Entry], schema: &Value, path: &str, findings: &mut Findings) -> Value {
+    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    let mut required: Vec<&str> =
+        schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let mut taken = Map::new();
     for Entry { key, key_position, value } in entries {
-        let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
         let known = match (&schema["properties"][key], &schema["additionalProperties"]) {
-            (Value::Object(_), _) => &schema["properties"][key],
+            (known @ Value::Object(_), _) => known,
             (_, any @ Value::Object(_)) => any,
             _ => {
-                let (message, fix) = refused::unknown_key(key, path, &schema["properties"]);
-                findings.add(*key_position, &below, value.shown(), message, fix);
+                let unknown = refused::unknown_key(key, path, &schema["properties"]);
+                findings.add(*key_position, &below(key), value.shown(), unknown.message, unknown.fix);
+                required.retain(|required| Some(*required) != unknown.meant);
                 continue;
             }
         };
-        if let Some(value) = read(value, known, &below, findings) {
+        if value.content == Content::Null && required.contains(&key.as_str()) {
+            findings.add(*key_position, &below(key), "", missing(&below(key)), "give it a value");
+        } else if let Some(value) = read(value, known, &below(key), findings) {
             taken.insert(key.clone(), value);
         }
     }
-    for key in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+    for key in required {
         if !entries.iter().any(|entry| entry.key == key) {
-            let below = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
-            findings.add(node.position, &below, "", missing(&below), format!("add {key}"));
+            findings.add(node.position, &below(key), "", missing(&below(key)), format!("add {key}"));
         }
     }
     Value::Object(taken)
@@ -77,10 +75,10 @@ fn read_list(node: &Node, items: &[Node], schema: &Value, path: &str, findings: 
         findings.add(node.position, path, &shown, message, fix);
     };
     if let Some(most) = schema["maxItems"].as_u64().filter(|most| items.len() as u64 > *most) {
-        complain("less", most, format!("keep at most {most}"));
+        complain("less", most, format!("keep {most} or fewer"));
     }
     if let Some(least) = schema["minItems"].as_u64().filter(|least| (items.len() as u64) < *least) {
-        complain("greater", least, format!("give at least {least}"));
+        complain("greater", least, format!("give {least} or more"));
     }
     // A bad item of a list of maps stays as an empty map, so that the others keep their index.
     let placeholder = (schema["items"]["type"] == "object").then(|| Value::Object(Map::new()));
@@ -118,11 +116,11 @@ fn read_text(node: &Node, text: &str, schema: &Value, path: &str, findings: &mut
         findings.add(node.position, path, text, message, fix);
     };
     if let Some(most) = schema["maxLength"].as_u64().filter(|most| length > *most) {
-        complain("less", most, format!("write at most {most} characters"));
+        complain("less", most, format!("write {most} or fewer characters"));
         return None;
     }
     if let Some(least) = schema["minLength"].as_u64().filter(|least| length < *least) {
-        complain("greater", least, format!("write at least {least} characters"));
+        complain("greater", least, format!("write {least} or more characters"));
         return None;
     }
     Some(Value::from(text))
@@ -143,7 +141,7 @@ fn read_integer(node: &Node, text: &str, schema: &Value, path: &str, findings: &
         _ if number > maximum => format!("Member must have value less than or equal to {maximum}"),
         _ => return Some(Value::from(number)),
     };
-    let message = constraint(path, &shortened(text), &rule, &format!("it is outside of {minimum} to {maximum}"));
+    let message = constraint(path, &shortened(text), &rule, &format!("the value is outside of {minimum} to {maximum}"));
     findings.add(node.position, path, text, message, fix);
     None
 }
@@ -189,7 +187,7 @@ fn missing(path: &str) -> String {
         (_, Some(member)) => format!(
             "1 validation error detected: Value null at '{member}' failed to satisfy constraint: Member must not be null"
         ),
-        (_, None) => format!("{field} has no value"),
+        (_, None) => format!("{field} is missing"),
     }
 }
 
@@ -212,6 +210,9 @@ fn describe(found: &Content, wanted: &str) -> (&'static str, String) {
         ),
         Content::Map(_) if wanted == "array" => ("a map", "begin each item with '- '".into()),
         Content::Map(_) => ("a map", format!("write {}", wanted_in_words(wanted))),
+        Content::List(_) if wanted == "object" => {
+            ("a list", "write 'field: value' lines, without '- ' or brackets around them".into())
+        }
         Content::List(_) => ("a list", format!("write {} without '- ' or brackets", wanted_in_words(wanted))),
         Content::Scalar(_) if wanted == "array" => {
             ("a single value", "write it as an item: '- ' in a line of its own, or [value]".into())

@@ -1,6 +1,8 @@
 //! Keys that Pelton doesn't take: AWS's fields that this version refuses, each with its reason, and misspelt ones.
 use serde_json::Value;
 
+use crate::problem::shortened;
+
 const STREAMS: &str = "is for streams, which this version of Pelton does not read: a queue has no such setting";
 const KAFKA: &str = "is for Kafka, which this version of Pelton does not read";
 const OUTPUT: &str = "is set by the service, never by the user";
@@ -81,8 +83,16 @@ const OF_THE_FILE: &[(&str, &str, &str)] = &[
     ("Resources", "belongs to a CloudFormation template", "copy the Properties of its mappings to EventSourceMappings"),
 ];
 
+/// A key that isn't among the known ones.
+pub(crate) struct Unknown<'a> {
+    pub message: String,
+    pub fix: String,
+    /// The known key that was probably meant.
+    pub meant: Option<&'a str>,
+}
+
 /// What to say about a key that isn't among the known ones.
-pub(crate) fn unknown_key(key: &str, path: &str, known: &Value) -> (String, String) {
+pub(crate) fn unknown_key<'a>(key: &str, path: &str, known: &'a Value) -> Unknown<'a> {
     let table = match path.trim_end_matches(|character: char| character.is_ascii_digit() || "[]".contains(character)) {
         "" => OF_THE_FILE,
         "EventSourceMappings" => OF_MAPPINGS,
@@ -90,20 +100,19 @@ pub(crate) fn unknown_key(key: &str, path: &str, known: &Value) -> (String, Stri
         _ => &[],
     };
     if let Some((_, reason, fix)) = table.iter().find(|(name, ..)| *name == key) {
-        return (format!("{key} {reason}"), (*fix).to_owned());
+        return Unknown { message: format!("{key} {reason}"), fix: (*fix).to_owned(), meant: None };
     }
     if key == "<<" {
-        return ("merge keys are not part of YAML 1.2".into(), "write the fields out".into());
+        let message = "merge keys are not part of YAML 1.2".to_owned();
+        return Unknown { message, fix: "write the fields out".into(), meant: None };
     }
     let known: Vec<&str> = known.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
-    let nearest = known
-        .iter()
-        .map(|name| (strsim::damerau_levenshtein(&name.to_lowercase(), &key.to_lowercase()), *name))
-        .min()
-        .filter(|(distance, name)| *distance <= 1 + name.len() / 4);
-    let fix = match nearest {
-        Some((_, name)) => format!("did you mean {name}?"),
+    let distance = |name: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &key.to_lowercase());
+    let nearest = known.iter().map(|name| (distance(name), *name)).min();
+    let meant = nearest.filter(|(distance, name)| *distance <= 1 + name.len() / 4).map(|(_, name)| name);
+    let fix = match meant {
+        Some(name) => format!("did you mean {name}?"),
         None => format!("known here: {}", known.join(", ")),
     };
-    (format!("unknown field '{key}'"), fix)
+    Unknown { message: format!("unknown field '{}'", shortened(key)), fix, meant }
 }

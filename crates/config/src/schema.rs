@@ -87,4 +87,38 @@ mod tests {
     fn stays_as_it_is() {
         insta::assert_json_snapshot!(schema());
     }
+
+    /// A keyword that [`crate::read`] doesn't know would be shown to editors and not enforced.
+    #[test]
+    fn every_keyword_is_enforced() {
+        const ENFORCED: &[&str] = &[
+            "type",
+            "properties",
+            "additionalProperties",
+            "required",
+            "items",
+            "minItems",
+            "maxItems",
+            "minLength",
+            "maxLength",
+            "minimum",
+            "maximum",
+            "enum",
+            "anyOf",
+        ];
+        const WITHOUT_RULE: &[&str] = &["$schema", "title", "description", "default", "format"];
+        fn walk(schema: &Value) {
+            for (keyword, value) in schema.as_object().unwrap() {
+                let keyword = keyword.as_str();
+                assert!(ENFORCED.contains(&keyword) || WITHOUT_RULE.contains(&keyword), "{keyword}: {value}");
+                match (keyword, value) {
+                    ("properties", Value::Object(properties)) => properties.values().for_each(walk),
+                    ("items", _) | ("additionalProperties", Value::Object(_)) => walk(value),
+                    ("anyOf", Value::Array(choices)) => choices.iter().for_each(walk),
+                    _ => {}
+                }
+            }
+        }
+        walk(&shape());
+    }
 }

@@ -71,12 +71,15 @@ pub(crate) fn parse(text: &str, findings: &mut Findings) -> Option<Node> {
         let (event, span) = match event {
             Ok(event) => event,
             Err(error) => {
-                let position = place(error.marker());
-                let line = text.lines().nth(position.line.saturating_sub(1)).unwrap_or_default();
+                let (position, line) = within(text, place(error.marker()));
                 let fix = match line.trim_start_matches(' ').starts_with('\t') {
                     true => "indent with spaces: YAML allows no tabs there",
                     false => "check the indentation, the colons and the quotes of this line and the one before it",
                 };
+                if error.info().contains("recursion limit") {
+                    builder.too_deep(position, findings);
+                    return None;
+                }
                 findings.add(position, "", line.trim(), format!("this is not YAML: {}", error.info()), fix);
                 return None;
             }
@@ -97,6 +100,17 @@ pub(crate) fn parse(text: &str, findings: &mut Findings) -> Option<Node> {
 
 fn place(marker: &Marker) -> Position {
     Position { line: marker.line().max(1), column: marker.col() + 1 }
+}
+
+/// The place and its line; for what is missing at the end of the text, the end of the last line.
+fn within(text: &str, position: Position) -> (Position, &str) {
+    match text.lines().nth(position.line - 1) {
+        Some(line) => (position, line),
+        None => {
+            let (count, last) = (text.lines().count(), text.lines().next_back().unwrap_or_default());
+            (Position { line: count.max(1), column: last.chars().count() + 1 }, last)
+        }
+    }
 }
 
 /// Nothing after this can be read sensibly.
@@ -133,9 +147,13 @@ impl Builder {
                 }
             }
             Event::Scalar(text, style, anchor, tag) => {
-                self.refuse_tag(tag.as_deref(), &text, position, findings);
+                let is_refused = self.refuse_tag(tag.as_deref(), &text, position, findings);
                 let is_null = style == ScalarStyle::Plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
-                let content = if is_null { Content::Null } else { Content::Scalar(text.into_owned()) };
+                let content = match (is_refused, is_null) {
+                    (true, _) => Content::Unknown,
+                    (false, true) => Content::Null,
+                    (false, false) => Content::Scalar(text.into_owned()),
+                };
                 self.close(Node::new(position, content), anchor, findings)?;
             }
             Event::Alias(anchor) => {
@@ -167,12 +185,16 @@ impl Builder {
 
     fn open(&mut self, node: Node, anchor: usize, findings: &mut Findings) -> Result<(), Stop> {
         if self.open.len() >= DEEPEST {
-            let message = format!("the file nests deeper than {DEEPEST} levels");
-            findings.add(node.position, "", "", message, "no field needs more than 8: check the brackets");
+            self.too_deep(node.position, findings);
             return Err(Stop);
         }
         self.open.push(Open { node, anchor, key: None, lines: HashMap::new() });
         Ok(())
+    }
+
+    fn too_deep(&self, position: Position, findings: &mut Findings) {
+        let message = format!("the file nests deeper than {DEEPEST} levels");
+        findings.add(position, "", "", message, "no field needs more than 8: check the brackets");
     }
 
     /// Puts a finished value into what is open.
@@ -222,12 +244,14 @@ impl Builder {
         Ok(())
     }
 
-    fn refuse_tag(&self, tag: Option<&Tag>, value: &str, position: Position, findings: &mut Findings) {
-        let Some(tag) = tag.filter(|tag| !tag.is_yaml_core_schema()) else { return };
+    /// Whether there is a tag that stands for something to be computed.
+    fn refuse_tag(&self, tag: Option<&Tag>, value: &str, position: Position, findings: &mut Findings) -> bool {
+        let Some(tag) = tag.filter(|tag| !tag.is_yaml_core_schema()) else { return false };
         let name = format!("{}{}", tag.handle, tag.suffix);
         let message = format!("the tag '{name}' means nothing here: there is no CloudFormation stack to resolve it in");
         let fix = "write the ARN or the name itself, or ${ENV_VAR}";
         findings.add(position, &self.path(), &format!("{name} {value}"), message, fix);
+        true
     }
 
     /// Where the next value belongs.
