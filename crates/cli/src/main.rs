@@ -1,2 +1,153 @@
-//! The `pelton` binary.
-fn main() {}
+//! The `pelton` binary: reads the command line and hands over to one file a command.
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+mod aws;
+mod commands;
+mod logging;
+mod output;
+
+const EXAMPLE: &str = "\
+Example:
+  # pelton.yaml: messages of the queue `orders` go to the function `work`
+  Endpoint: http://localhost:4566
+  EventSourceMappings:
+    - EventSourceArn: arn:aws:sqs:us-east-1:000000000000:orders
+      FunctionName: work
+
+  pelton check     says what is wrong with the file, and what is missing at the endpoint
+  pelton run       polls, invokes, reports, until SIGTERM or Ctrl-C
+  pelton status    shows in another terminal what it is doing
+
+Credentials, Region and endpoints follow the AWS rules: AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL, ...";
+
+const RUN_HELP: &str = "\
+Mappings and functions with a problem are reported and left out; the others run. SIGTERM or Ctrl-C stops receiving, waits
+for invocations in flight (GracePeriodSeconds, 30 by default), and gives back what was not invoked. A second signal exits
+at once. Logs go to stderr; PELTON_LOG=debug shows more.
+
+Exit status: 0 after a stop, 1 if it could not start, 130 after a second signal.
+Next: `pelton status`, or http://127.0.0.1:9400/metrics";
+
+const CHECK_HELP: &str = "\
+Shows every problem at once: file:line:column, the field, its value, what is wrong in AWS's words, and what would be right.
+Without --offline it also asks the endpoint for each queue, function and destination, and looks for the code of local
+functions. Nothing is changed.
+
+Exit status: 0 fine, 1 problems, 2 could not check (the file or the endpoint can't be read).
+Next: `pelton run`";
+
+const SCHEMA_HELP: &str = "\
+Example:
+  pelton schema > pelton.schema.json
+and as the first line of pelton.yaml, for editors with the YAML language server:
+  # yaml-language-server: $schema=pelton.schema.json";
+
+const STATUS_HELP: &str = "\
+Shows state, backlog, messages in flight, rates and last error of every mapping of a running `pelton run`.
+
+Exit status: 0 shown, 1 if nothing answers there.";
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  pelton completions bash > ~/.local/share/bash-completion/completions/pelton
+  pelton completions zsh > \"${fpath[1]}/_pelton\"
+  pelton completions fish > ~/.config/fish/completions/pelton.fish";
+
+/// Event source mappings that run against any AWS endpoint: SQS to functions to destinations.
+#[derive(Debug, Parser)]
+#[command(name = "pelton", version, after_long_help = EXAMPLE, max_term_width = 120)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the mappings of a file until stopped
+    #[command(after_long_help = RUN_HELP)]
+    Run(ConfigurationFile),
+    /// Find everything that is wrong with a file, without running it
+    #[command(after_long_help = CHECK_HELP)]
+    Check {
+        #[command(flatten)]
+        file: ConfigurationFile,
+        /// Look at the file only: no request to any endpoint, no look at other files
+        #[arg(long)]
+        offline: bool,
+    },
+    /// Print the JSON Schema of pelton.yaml, so that editors complete and validate it
+    #[command(after_long_help = SCHEMA_HELP)]
+    Schema,
+    /// Show what a running pelton is doing
+    #[command(after_long_help = STATUS_HELP)]
+    Status {
+        /// Where it listens
+        #[arg(default_value = "http://127.0.0.1:9400")]
+        url: String,
+        /// Keep showing it, until Ctrl-C
+        #[arg(long, short)]
+        watch: bool,
+    },
+    /// Print the version
+    Version,
+    /// Print a completion script for a shell
+    #[command(after_long_help = COMPLETIONS_HELP)]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+struct ConfigurationFile {
+    /// The configuration file
+    #[arg(long = "config", short = 'c', value_name = "FILE", default_value = "pelton.yaml")]
+    path: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let command = CommandLine::parse().command;
+    let status_of_failure = match command {
+        Command::Check { .. } => ExitCode::from(commands::check::COULD_NOT_CHECK),
+        _ => ExitCode::FAILURE,
+    };
+    match carry_out(command) {
+        Ok(status) => status,
+        Err(error) => {
+            output::print_error(&format!("{error:#}"));
+            status_of_failure
+        }
+    }
+}
+
+fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Run(file) => {
+            logging::start();
+            runtime()?.block_on(commands::run::run(&file.path))
+        }
+        Command::Check { file, offline } => runtime()?.block_on(commands::check::check(&file.path, offline)),
+        Command::Schema => commands::schema::schema(),
+        Command::Status { url, watch } => commands::status::status(&url, watch),
+        Command::Version => commands::version::version(),
+        Command::Completions { shell } => commands::completions::completions(shell, &mut CommandLine::command()),
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Runtime::new().context("can't start the runtime")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+}

@@ -1,0 +1,117 @@
+//! Whether what mappings name is there, and fits together.
+use std::time::Duration;
+
+use pelton_config::Loaded;
+use pelton_core::{Arn, DestinationArn, Mapping};
+
+use super::Report;
+use super::services::{Answer, Services};
+use crate::aws::Aws;
+
+const NO_QUEUE: &str = "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. \
+                        SQS Error Message: The specified queue does not exist.";
+
+pub async fn check(loaded: &Loaded, aws: &Aws, report: &mut Report) {
+    let mut look = Look { loaded, services: Services::new(aws), report };
+    for mapping in &loaded.configuration.mappings {
+        let hidden_for = look.source(mapping).await;
+        let runs_for = look.function(mapping).await;
+        look.timeouts(mapping, hidden_for, runs_for);
+        look.destination(mapping, "DestinationConfig.OnSuccess.Destination", mapping.on_success.as_ref()).await;
+        look.destination(mapping, "DestinationConfig.OnFailure.Destination", mapping.on_failure.as_ref()).await;
+        let bucket = mapping.overflow_bucket.clone().map(DestinationArn::Bucket);
+        look.destination(mapping, "DestinationConfig.OverflowBucket", bucket.as_ref()).await;
+    }
+}
+
+struct Look<'a> {
+    loaded: &'a Loaded,
+    services: Services<'a>,
+    report: &'a mut Report,
+}
+
+impl Look<'_> {
+    /// The queue's visibility timeout, if it is known.
+    async fn source(&mut self, mapping: &Mapping) -> Option<Duration> {
+        let answer = self.services.ask(&mapping.event_source).await;
+        let hidden_for = self.take(
+            mapping,
+            "EventSourceArn",
+            answer,
+            NO_QUEUE,
+            "create the queue at this endpoint, or correct the ARN",
+        );
+        let others = self.services.other_mappings(&mapping.event_source).await;
+        if !others.is_empty() {
+            let message = format!(
+                "Lambda at this endpoint polls the same queue, so records would be split between it and Pelton: {}",
+                others.join(", ")
+            );
+            let fix = "delete or disable that mapping, unless this is what you want".to_owned();
+            self.report.warnings.push(self.loaded.mapping_problem(mapping.id, "EventSourceArn", message, fix));
+        }
+        hidden_for
+    }
+
+    /// The function's timeout, if it is known.
+    async fn function(&mut self, mapping: &Mapping) -> Option<Duration> {
+        if let Some(function) = self.loaded.configuration.local_function(&mapping.function) {
+            return Some(function.timeout);
+        }
+        let answer = self.services.ask(&mapping.function_arn).await;
+        let fix = "create it at this endpoint, or run it as a local process by an entry in Functions";
+        self.take(mapping, "FunctionName", answer, "Function does not exist", fix)
+    }
+
+    fn timeouts(&mut self, mapping: &Mapping, hidden_for: Option<Duration>, runs_for: Option<Duration>) {
+        let (Some(hidden_for), Some(runs_for)) = (hidden_for, runs_for) else { return };
+        if hidden_for < runs_for {
+            let (hidden_for, runs_for) = (hidden_for.as_secs(), runs_for.as_secs());
+            let message = format!(
+                "Queue visibility timeout: {hidden_for} seconds is less than Function timeout: {runs_for} seconds"
+            );
+            let fix = format!(
+                "set the queue's VisibilityTimeout to {runs_for} or more ({} is AWS's advice), or lower the function's Timeout",
+                (runs_for * 6).min(43_200)
+            );
+            self.report.problems.push(self.loaded.mapping_problem(mapping.id, "EventSourceArn", message, fix));
+        }
+    }
+
+    async fn destination(&mut self, mapping: &Mapping, field: &str, destination: Option<&DestinationArn>) {
+        let Some(destination) = destination else { return };
+        let answer = self.services.destination(destination).await;
+        let message = missing(destination.arn(), destination);
+        self.take(mapping, field, answer, &message, "create it at this endpoint, or correct the ARN");
+    }
+
+    /// Turns an answer into the time that came with it, or into a line of the report.
+    fn take(&mut self, mapping: &Mapping, field: &str, answer: Answer, missing: &str, fix: &str) -> Option<Duration> {
+        let (message, fix) = match answer {
+            Answer::There(time) => return time,
+            Answer::Unknown(reason) => {
+                if !self.report.unknown.contains(&reason) {
+                    self.report.unknown.push(reason);
+                }
+                return None;
+            }
+            Answer::Missing => (missing.to_owned(), fix.to_owned()),
+            Answer::Refused(reason) => (
+                format!("the service refuses to say whether it is there: {reason}"),
+                "check credentials and permissions".into(),
+            ),
+        };
+        self.report.problems.push(self.loaded.mapping_problem(mapping.id, field, message, fix));
+        None
+    }
+}
+
+fn missing(arn: &Arn, destination: &DestinationArn) -> String {
+    match destination {
+        DestinationArn::Function(_) => format!("The destination ARN {arn} is invalid."),
+        DestinationArn::Queue(_) => "the queue does not exist".into(),
+        DestinationArn::Topic(_) => "the topic does not exist".into(),
+        DestinationArn::EventBus(_) => "the event bus does not exist".into(),
+        DestinationArn::Bucket(_) => "the bucket does not exist".into(),
+    }
+}

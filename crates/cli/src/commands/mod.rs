@@ -1,0 +1,8 @@
+//! One file a command.
+
+pub mod check;
+pub mod completions;
+pub mod run;
+pub mod schema;
+pub mod status;
+pub mod version;
