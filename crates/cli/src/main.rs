@@ -18,26 +18,30 @@ Example:
     - EventSourceArn: arn:aws:sqs:us-east-1:000000000000:orders
       FunctionName: work
 
-  pelton check     says what is wrong with the file, and what is missing at the endpoint
+  pelton check     says what is wrong with the file or missing at the endpoint
   pelton run       polls, invokes, reports, until SIGTERM or Ctrl-C
   pelton status    shows in another terminal what it is doing
 
-Credentials, Region and endpoints follow the AWS rules: AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL, ...";
+Credentials, Region and endpoints follow the AWS rules: AWS_PROFILE,
+AWS_REGION, AWS_ENDPOINT_URL and so on.";
 
 const RUN_HELP: &str = "\
-Mappings and functions with a problem are reported and left out; the others run. SIGTERM or Ctrl-C stops receiving, waits
-for invocations in flight (GracePeriodSeconds, 30 by default), and gives back what was not invoked. A second signal exits
-at once. Logs go to stderr; PELTON_LOG=debug shows more.
+Mappings and functions with a problem are reported and left out; the others
+run. SIGTERM or Ctrl-C stops receiving, waits for invocations in flight
+(GracePeriodSeconds, 30 by default) and gives back what was not invoked. A
+second signal exits at once. Logs go to stderr; PELTON_LOG=debug shows more.
 
 Exit status: 0 after a stop, 1 if it could not start, 130 after a second signal.
 Next: `pelton status`, or http://127.0.0.1:9400/metrics";
 
 const CHECK_HELP: &str = "\
-Shows every problem at once: file:line:column, the field, its value, what is wrong in AWS's words, and what would be right.
-Without --offline it also asks the endpoint for each queue, function and destination, and looks for the code of local
-functions. Nothing is changed.
+Shows every problem at once: file:line:column, the field, its value, what is
+wrong in AWS's words, and what would be right. Without --offline it also asks
+the endpoint for each queue, function and destination, and looks for the code
+of local functions. Nothing is changed.
 
-Exit status: 0 fine, 1 problems, 2 could not check (the file or the endpoint can't be read).
+Exit status: 0 fine, 1 problems, 2 could not check (the file or the endpoint
+can't be read).
 Next: `pelton run`";
 
 const SCHEMA_HELP: &str = "\
@@ -47,7 +51,8 @@ and as the first line of pelton.yaml, for editors with the YAML language server:
   # yaml-language-server: $schema=pelton.schema.json";
 
 const STATUS_HELP: &str = "\
-Shows state, backlog, messages in flight, rates and last error of every mapping of a running `pelton run`.
+Shows state, backlog, messages in flight, rates and last error of every
+mapping of a running `pelton run`.
 
 Exit status: 0 shown, 1 if nothing answers there.";
 

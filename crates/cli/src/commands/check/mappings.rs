@@ -17,6 +17,7 @@ pub async fn check(loaded: &Loaded, aws: &Aws, report: &mut Report) {
         let hidden_for = look.source(mapping).await;
         let runs_for = look.function(mapping).await;
         look.timeouts(mapping, hidden_for, runs_for);
+        look.others(mapping).await;
         look.destination(mapping, "DestinationConfig.OnSuccess.Destination", mapping.on_success.as_ref()).await;
         look.destination(mapping, "DestinationConfig.OnFailure.Destination", mapping.on_failure.as_ref()).await;
         let bucket = mapping.overflow_bucket.clone().map(DestinationArn::Bucket);
@@ -33,14 +34,12 @@ struct Look<'a> {
 impl Look<'_> {
     /// The queue's visibility timeout, if it is known.
     async fn source(&mut self, mapping: &Mapping) -> Option<Duration> {
-        let answer = self.services.ask(&mapping.event_source).await;
-        let hidden_for = self.take(
-            mapping,
-            "EventSourceArn",
-            answer,
-            NO_QUEUE,
-            "create the queue at this endpoint, or correct the ARN",
-        );
+        let answer = self.services.ask(&mapping.event_source, mapping.event_source.region()).await;
+        self.take(mapping, "EventSourceArn", answer, NO_QUEUE, "create the queue at this endpoint, or correct the ARN")
+    }
+
+    /// Warns of mappings that take records away.
+    async fn others(&mut self, mapping: &Mapping) {
         let others = self.services.other_mappings(&mapping.event_source).await;
         if !others.is_empty() {
             let message = format!(
@@ -50,7 +49,6 @@ impl Look<'_> {
             let fix = "delete or disable that mapping, unless this is what you want".to_owned();
             self.report.warnings.push(self.loaded.mapping_problem(mapping.id, "EventSourceArn", message, fix));
         }
-        hidden_for
     }
 
     /// The function's timeout, if it is known.
@@ -58,7 +56,7 @@ impl Look<'_> {
         if let Some(function) = self.loaded.configuration.local_function(&mapping.function) {
             return Some(function.timeout);
         }
-        let answer = self.services.ask(&mapping.function_arn).await;
+        let answer = self.services.ask(&mapping.function_arn, mapping.event_source.region()).await;
         let fix = "create it at this endpoint, or run it as a local process by an entry in Functions";
         self.take(mapping, "FunctionName", answer, "Function does not exist", fix)
     }
@@ -80,7 +78,7 @@ impl Look<'_> {
 
     async fn destination(&mut self, mapping: &Mapping, field: &str, destination: Option<&DestinationArn>) {
         let Some(destination) = destination else { return };
-        let answer = self.services.destination(destination).await;
+        let answer = self.services.ask(destination.arn(), mapping.event_source.region()).await;
         let message = missing(destination.arn(), destination);
         self.take(mapping, field, answer, &message, "create it at this endpoint, or correct the ARN");
     }

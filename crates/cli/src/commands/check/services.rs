@@ -6,7 +6,7 @@ use aws_sdk_sqs::config::http::HttpResponse;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::QueueAttributeName;
 use pelton_aws::{Failure, classify};
-use pelton_core::{Arn, DestinationArn, ErrorKind};
+use pelton_core::{Arn, ErrorKind};
 
 use crate::aws::Aws;
 
@@ -36,13 +36,8 @@ impl<'a> Services<'a> {
         Self { aws, answers: BTreeMap::new(), silent: BTreeMap::new() }
     }
 
-    /// Whether a destination is there.
-    pub async fn destination(&mut self, destination: &DestinationArn) -> Answer {
-        self.ask(destination.arn()).await
-    }
-
-    /// Whether something is there.
-    pub async fn ask(&mut self, arn: &Arn) -> Answer {
+    /// Whether something is there. A bucket's ARN says no region, so a bucket is asked for in `home`.
+    pub async fn ask(&mut self, arn: &Arn, home: &str) -> Answer {
         if let Some(answer) = self.answers.get(arn) {
             return answer.clone();
         }
@@ -54,7 +49,7 @@ impl<'a> Services<'a> {
             "lambda" => self.function(arn).await,
             "sns" => self.topic(arn).await,
             "events" => self.event_bus(arn).await,
-            _ => self.bucket(arn).await,
+            _ => self.bucket(arn, home).await,
         };
         if let Answer::Unknown(reason) = &answer {
             self.silent.insert(arn.service().to_owned(), reason.clone());
@@ -125,8 +120,8 @@ impl<'a> Services<'a> {
         }
     }
 
-    async fn bucket(&self, arn: &Arn) -> Answer {
-        match self.aws.s3(arn.region()).head_bucket().bucket(arn.resource()).send().await {
+    async fn bucket(&self, arn: &Arn, region: &str) -> Answer {
+        match self.aws.s3(region).head_bucket().bucket(arn.resource()).send().await {
             Ok(_) => Answer::There(None),
             Err(error) => {
                 // A HEAD has no body to hold an error code.
