@@ -3,7 +3,6 @@ use std::time::Duration;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use pelton_core::ErrorKind;
 
@@ -33,7 +32,7 @@ where
             SdkError::ConstructionFailure(_) => ErrorKind::Refused,
             _ => ErrorKind::Transient,
         };
-        return Failure { kind, code: None, status, message: DisplayErrorContext(error).to_string() };
+        return Failure { kind, code: None, status, message: causes(error) };
     };
     let code = service.err().code().map(str::to_owned);
     let text = service.err().message().unwrap_or("no further explanation");
@@ -53,6 +52,20 @@ where
         _ => ErrorKind::Refused,
     };
     Failure { kind, code, status, message }
+}
+
+/// The error and what caused it, in words; a cause that the text before it already ends with is left out.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.ends_with(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 fn throttled(response: Option<&HttpResponse>) -> ErrorKind {
