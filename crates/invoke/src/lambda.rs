@@ -1,0 +1,78 @@
+//! The Lambda Invoke API.
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_lambda::Client;
+use aws_sdk_lambda::config::StalledStreamProtectionConfig;
+use aws_sdk_lambda::config::retry::RetryConfig;
+use aws_sdk_lambda::config::timeout::TimeoutConfig;
+use aws_sdk_lambda::operation::RequestId as _;
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::InvocationType;
+use bytes::Bytes;
+use pelton_core::{FunctionName, InvokeError, Invoker, Response};
+use uuid::Uuid;
+
+mod refusal;
+
+/// Lambda's longest function timeout is 15 minutes (quota "Function timeout"); the margin is for cold starts.
+const LONGEST_INVOCATION: Duration = Duration::from_secs(15 * 60 + 60);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Calls functions by the Lambda Invoke API, InvocationType RequestResponse, at whatever endpoint the client has.
+///
+/// Makes one attempt a call: retrying is the engine's part, because only the engine knows what another attempt costs.
+pub struct LambdaInvoker {
+    client: Client,
+}
+
+impl LambdaInvoker {
+    /// Takes endpoint, region and credentials from the client; retries and timeouts are set here.
+    pub fn new(client: Client) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(LONGEST_INVOCATION)
+            .operation_attempt_timeout(LONGEST_INVOCATION)
+            .operation_timeout(LONGEST_INVOCATION)
+            .build();
+        Self::with_timeouts(client, timeouts)
+    }
+
+    fn with_timeouts(client: Client, timeouts: TimeoutConfig) -> Self {
+        let config = client
+            .config()
+            .to_builder()
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts)
+            // A function may well be silent for minutes and then answer.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .build();
+        Self { client: Client::from_conf(config) }
+    }
+}
+
+#[async_trait]
+impl Invoker for LambdaInvoker {
+    async fn invoke(&self, function: &FunctionName, payload: Bytes) -> Result<Response, InvokeError> {
+        let output = self
+            .client
+            .invoke()
+            .function_name(function.as_str())
+            .invocation_type(InvocationType::RequestResponse)
+            .payload(Blob::new(payload))
+            .send()
+            .await
+            .map_err(|error| refusal::invoke_error(function, &error))?;
+        let request_id = output.request_id().map_or_else(|| Uuid::new_v4().to_string(), str::to_owned);
+        Ok(Response {
+            request_id,
+            status_code: u16::try_from(output.status_code).unwrap_or(200),
+            executed_version: output.executed_version.unwrap_or_else(|| "$LATEST".to_owned()),
+            function_error: output.function_error,
+            payload: output.payload.map(|payload| Bytes::from(payload.into_inner())).unwrap_or_default(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

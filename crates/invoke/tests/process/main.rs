@@ -1,0 +1,11 @@
+//! Real processes behind the Lambda Runtime API.
+#![allow(clippy::unwrap_used, reason = "a failed expectation is what a test is for")]
+
+mod awslambdaric;
+mod clients;
+mod logs;
+mod node;
+mod python;
+mod supervision;
+mod support;
+mod watch;
