@@ -163,6 +163,10 @@ for (const [signal, errorType, status] of [
 }
 
 async function main() {
+  const [configured] = (environment.AWS_EXECUTION_ENV ?? "").match(/\d+/) ?? [];
+  if (configured && configured !== process.versions.node.split(".")[0]) {
+    console.error(`Node ${process.version} runs this function, which is configured for nodejs${configured}.x`);
+  }
   let handler;
   try {
     handler = await load(environment._HANDLER);

@@ -112,7 +112,7 @@ fn interpreter(settings: &ProcessSettings, runtime: &Runtime, directory: &Path) 
             )
         }
         Runtime::Python { minor: None } => find(settings, "python3", directory),
-        // Node is installed under one name whatever its version; the bootstrap says which version runs.
+        // Node is installed under one name whatever its version; the bootstrap says so if it is another one.
         Runtime::Node { .. } => find(settings, "node", directory),
     }
 }

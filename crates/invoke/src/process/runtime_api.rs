@@ -7,6 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::serve::ListenerExt as _;
 use axum::{Json, Router};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
@@ -59,6 +60,10 @@ pub async fn serve(listener: TcpListener, calls: mpsc::Sender<Call>) -> std::io:
             refuse(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "this path has another method")
         })
         .with_state(calls);
+    let listener = listener.tap_io(|connection| {
+        // Only a matter of speed: the end of a large event must not wait for an acknowledgement.
+        let _slower = connection.set_nodelay(true);
+    });
     axum::serve(listener, router).await?;
     Err(std::io::Error::other("the server ended by itself"))
 }

@@ -5,6 +5,7 @@ mod awslambdaric;
 mod clients;
 mod logs;
 mod node;
+mod orphans;
 mod python;
 mod supervision;
 mod support;

@@ -76,6 +76,12 @@ async fn the_context_is_lambdas() {
 }
 
 #[tokio::test]
+async fn another_version_than_the_configured_one_runs_all_the_same() {
+    let code = Code::new("nodejs99.x", "index.js", "exports.handler = async () => process.version", "index.handler");
+    assert!(result(&code.start().await, "{}").await.as_str().unwrap().starts_with('v'));
+}
+
+#[tokio::test]
 async fn errors_are_function_errors() {
     for (text, error_type, message) in [
         ("exports.handler = async () => { throw new TypeError('no stock') }", "TypeError", "no stock"),

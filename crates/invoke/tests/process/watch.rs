@@ -31,6 +31,7 @@ async fn a_busy_process_ends_its_invocation_first() {
         code.write("app.py", &slow(2));
     });
     assert_eq!(answer, 1);
+    until(&function, "the process is restarted", |status| status.restarts == 1).await;
     assert_eq!(result(&function, "0").await, 2);
 }
 
