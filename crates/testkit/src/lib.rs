@@ -1,6 +1,7 @@
 //! What tests share: fakes of the seams on tokio's clock, the suite that fakes and real sources both pass, and real
 //! backends. A development dependency only.
 
+pub mod backend;
 pub mod conformance;
 mod fake_destination;
 mod fake_invoker;

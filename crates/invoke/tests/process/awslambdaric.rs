@@ -1,25 +1,12 @@
 //! AWS's own Python runtime client, unchanged from PyPI.
-use std::path::PathBuf;
-
-use pelton_testkit::backend::{Python, directory, venv};
+use pelton_testkit::backend;
 use serde_json::json;
 
 use crate::support::{Code, error, invoke, json as parse, result};
 
-const PACKAGE: &str = "awslambdaric==4.2.2";
-
-/// The interpreter of a virtual environment that has it, installed if need be.
-async fn interpreter() -> String {
-    let install = || -> PathBuf {
-        let python = Python::find().unwrap();
-        venv(&python, &directory().join("awslambdaric-venv"), &[PACKAGE], &|_| {}).unwrap()
-    };
-    let programs = tokio::task::spawn_blocking(install).await.unwrap();
-    programs.join("python").to_str().unwrap().to_owned()
-}
-
 async fn code(text: &str) -> Code {
-    let code = Code::command(&[&interpreter().await, "-m", "awslambdaric", "app.handler"]);
+    let python = backend::awslambdaric(&|_| {}).await.unwrap();
+    let code = Code::command(&[python.to_str().unwrap(), "-m", "awslambdaric", "app.handler"]);
     code.write("app.py", text);
     code
 }

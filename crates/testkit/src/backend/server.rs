@@ -1,0 +1,139 @@
+//! A backend as a child process.
+use std::ffi::OsStr;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::process::Command;
+use tokio::time::Instant;
+
+use super::error::tail;
+use super::{BackendError, ProcessGroup, Progress};
+
+const START_LIMIT: Duration = Duration::from_secs(120);
+const STEP: Duration = Duration::from_millis(200);
+const WORD_EVERY: Duration = Duration::from_secs(5);
+/// Both backends answer here; MiniStack took the path over from LocalStack.
+const HEALTH: &str = "/_localstack/health";
+
+/// A running backend. Dropping it stops it, with everything it has started, and removes its data. Its log stays.
+#[derive(Debug)]
+pub struct Server {
+    // Dropped in this order: the process must be gone before its data.
+    process: ProcessGroup,
+    _state: TempDir,
+    name: &'static str,
+    endpoint: String,
+    log: PathBuf,
+}
+
+/// A backend before it runs.
+pub(super) struct Plan {
+    name: &'static str,
+    command: Command,
+    state: TempDir,
+    pub port: u16,
+}
+
+impl Plan {
+    pub fn new(name: &'static str, program: &Path) -> Result<Self, BackendError> {
+        let state = tempfile::Builder::new().prefix("pelton-backend-").tempdir();
+        let state = state.map_err(BackendError::io("making a temporary folder"))?;
+        let mut command = Command::new(program);
+        command
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_DEFAULT_REGION", "us-east-1")
+            .env_remove("AWS_ENDPOINT_URL")
+            .env("TMPDIR", state.path())
+            .current_dir(state.path());
+        Ok(Self { name, command, state, port: free_port()? })
+    }
+
+    /// Where it keeps its data: gone with it.
+    pub fn state(&self) -> &Path {
+        self.state.path()
+    }
+
+    pub fn environment(&mut self, name: &str, value: impl AsRef<OsStr>) -> &mut Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub async fn start(mut self, progress: Progress<'_>) -> Result<Server, BackendError> {
+        progress(&format!("starting {}", self.name));
+        let logs = super::directory().join("logs");
+        std::fs::create_dir_all(&logs).map_err(BackendError::io(format!("creating {}", logs.display())))?;
+        let log = logs.join(format!("{}-{}.log", self.name.to_lowercase(), self.port));
+        let file = std::fs::File::create(&log).map_err(BackendError::io(format!("creating {}", log.display())))?;
+        let errors = file.try_clone().map_err(BackendError::io("opening the log twice"))?;
+        let process = ProcessGroup::spawn(self.command.stdin(Stdio::null()).stdout(file).stderr(errors))
+            .map_err(BackendError::io(format!("starting {}", self.name)))?;
+        let endpoint = format!("http://127.0.0.1:{}", self.port);
+        let mut server = Server { process, _state: self.state, name: self.name, endpoint, log };
+        let started = Instant::now();
+        server.wait_until_healthy(progress).await?;
+        let seconds = started.elapsed().as_secs_f32();
+        progress(&format!("{} runs at {} ({seconds:.1} s)", server.name, server.endpoint));
+        Ok(server)
+    }
+}
+
+impl Server {
+    /// `http://127.0.0.1:port`.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// What it prints goes here.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    async fn wait_until_healthy(&mut self, progress: Progress<'_>) -> Result<(), BackendError> {
+        let started = Instant::now();
+        let mut word = started + WORD_EVERY;
+        while started.elapsed() < START_LIMIT {
+            if answers(format!("{}{HEALTH}", self.endpoint)).await {
+                return Ok(());
+            }
+            if let Ok(Some(status)) = self.process.try_wait() {
+                let what = format!("starting {} (log: {})", self.name, self.log.display());
+                return Err(BackendError::Command { what, status, output: self.end_of_log() });
+            }
+            if Instant::now() >= word {
+                progress(&format!("{} is starting, {} s so far", self.name, started.elapsed().as_secs()));
+                word += WORD_EVERY;
+            }
+            tokio::time::sleep(STEP).await;
+        }
+        Err(BackendError::Unhealthy {
+            name: self.name,
+            seconds: START_LIMIT.as_secs(),
+            log: self.log.clone(),
+            tail: self.end_of_log(),
+        })
+    }
+
+    fn end_of_log(&self) -> String {
+        tail(&String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()))
+    }
+}
+
+/// Whether a GET gives a 2xx.
+async fn answers(url: String) -> bool {
+    let get = move || {
+        let limit = Some(Duration::from_secs(5));
+        let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(limit).proxy(None).build().into();
+        agent.get(&url).call().is_ok()
+    };
+    tokio::task::spawn_blocking(get).await.unwrap_or(false)
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> Result<u16, BackendError> {
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    Ok(port.map_err(BackendError::io("finding a free port"))?.port())
+}

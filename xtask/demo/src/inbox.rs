@@ -1,0 +1,62 @@
+//! What arrived at a destination.
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::text;
+
+/// Reads execution records from a queue until as many as expected are there, and a moment longer to notice too many.
+pub async fn read(
+    sqs: &aws_sdk_sqs::Client,
+    url: &str,
+    expected: usize,
+    limit: Duration,
+) -> anyhow::Result<Vec<Value>> {
+    let mut records = Vec::new();
+    let deadline = Instant::now() + limit;
+    loop {
+        let enough = records.len() >= expected;
+        let call = sqs.receive_message().queue_url(url).max_number_of_messages(10);
+        let received = call.wait_time_seconds(i32::from(!enough)).send().await.context("reading a destination")?;
+        if received.messages().is_empty() && (enough || Instant::now() >= deadline) {
+            return Ok(records);
+        }
+        for message in received.messages() {
+            records.push(unwrap(serde_json::from_str(message.body().unwrap_or_default())?)?);
+            let delete =
+                sqs.delete_message().queue_url(url).receipt_handle(message.receipt_handle().unwrap_or_default());
+            delete.send().await.context("deleting a record that was read")?;
+        }
+    }
+}
+
+/// A topic and a bus put an envelope around what they are given.
+fn unwrap(body: Value) -> anyhow::Result<Value> {
+    match (&body["Message"], &body["detail"]) {
+        (Value::String(message), _) => Ok(serde_json::from_str(message)?),
+        (_, detail @ Value::Object(_)) => Ok(detail.clone()),
+        _ => Ok(body),
+    }
+}
+
+/// A record, with its payloads cut down to what fits on a line.
+pub fn shown(record: &Value) -> String {
+    let context = &record["requestContext"];
+    let short = |value: &Value| {
+        let text = value.to_string();
+        if text.chars().count() > 90 { format!("{}…", text.chars().take(90).collect::<String>()) } else { text }
+    };
+    let records = record["requestPayload"]["Records"].as_array();
+    let bodies: Vec<&str> = records.into_iter().flatten().map(|record| text(record, "body")).collect();
+    format!(
+        "      condition        {} after {} attempt(s)\n      request          {}\n      messages         {}\n      responseContext  {}\n      responsePayload  {}",
+        text(context, "condition"),
+        context["approximateInvokeCount"],
+        text(context, "requestId"),
+        short(&Value::from(bodies.join("  "))),
+        record["responseContext"],
+        short(&record["responsePayload"]),
+    )
+}
