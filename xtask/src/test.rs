@@ -78,15 +78,35 @@ fn is_aws(dependency: &str) -> bool {
     dependency.starts_with("aws-") || dependency.starts_with("pelton-aws ")
 }
 
-/// Licences and advisories, where cargo-deny is installed: building it takes longer than all of Pelton's checks.
+/// Licences, bans, sources and advisories, where cargo-deny is installed: building it takes minutes, so that is left to
+/// the user.
 async fn deny(interrupted: &mut Interrupted) -> anyhow::Result<()> {
     let installed = cargo(&["deny", "--version"]).stdin(Stdio::null()).output().await?;
     if !installed.status.success() {
-        say("licences and advisories: skipped, because cargo-deny is not installed");
-        println!("    `cargo install --locked cargo-deny` gets it; then `cargo deny check` reads deny.toml");
+        say("licences, bans, sources, advisories: skipped, because cargo-deny is not installed");
+        println!("    `cargo install --locked cargo-deny` gets it (2 to 3 minutes); deny.toml holds the rules");
         return Ok(());
     }
-    run("licences and advisories", cargo(&["deny", "check"]), interrupted).await
+    let arguments = ["deny", "--log-level", "error", "check", "licenses", "bans", "sources"];
+    run("licences, bans, sources", cargo(&arguments), interrupted).await?;
+    interrupted.or("advisories", advisories()).await
+}
+
+async fn advisories() -> anyhow::Result<()> {
+    say("advisories");
+    let started = Instant::now();
+    let checked = cargo(&["deny", "check", "advisories"]).stdin(Stdio::null()).kill_on_drop(true).output().await?;
+    let output = String::from_utf8_lossy(&checked.stderr);
+    if checked.status.success() {
+        done(started);
+        return Ok(());
+    }
+    if output.contains("failed to fetch advisory database") {
+        println!("    skipped: the advisory database can't be fetched without a network");
+        return Ok(());
+    }
+    println!("{output}");
+    bail!("advisories: `cargo deny check advisories` failed: {}", checked.status)
 }
 
 /// Adds up the closing lines of all test programs.
