@@ -10,8 +10,6 @@ use tokio::process::Command;
 use crate::backends::progress;
 use crate::step::{Interrupted, cargo, run, say};
 
-/// Where docker-compose.yml publishes LocalStack.
-const COMPOSE_ENDPOINT: &str = "http://127.0.0.1:4566";
 /// An engine that is installed but doesn't run can take its time to say so.
 const DOCKER_LIMIT: Duration = Duration::from_secs(10);
 /// What the demo may take to stop Pelton and to remove its queues.
@@ -34,9 +32,11 @@ pub async fn demo(interrupted: &mut Interrupted) -> anyhow::Result<()> {
         Backend::Given(endpoint) => play(&endpoint, false, interrupted).await,
         Backend::MiniStack(server) => play(server.endpoint(), true, interrupted).await,
         Backend::Compose => {
-            let up = run("start LocalStack", compose(&["up", "--detach", "--wait", "localstack"]), interrupted).await;
-            let result = match up {
-                Ok(()) => play(COMPOSE_ENDPOINT, true, interrupted).await,
+            let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+            let mut start = compose(&["up", "--detach", "--wait", "localstack"]);
+            start.env("LOCALSTACK_PORT", port.to_string());
+            let result = match run("start LocalStack", start, interrupted).await {
+                Ok(()) => play(&format!("http://127.0.0.1:{port}"), true, interrupted).await,
                 Err(error) => Err(error),
             };
             // Also after a failed start: half of it may run.
@@ -84,6 +84,12 @@ async fn play(endpoint: &str, backend_is_ours: bool, interrupted: &mut Interrupt
         .env("PELTON_DEMO_BINARY", program.with_file_name("pelton"))
         .env("PELTON_DEMO_EXAMPLE", workspace().join("deploy/examples/quickstart"))
         .stdin(Stdio::null());
+    let mut credentials = ["AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"].iter();
+    let has_credentials = credentials.any(|name| std::env::var_os(name).is_some());
+    if !backend_is_ours && !has_credentials {
+        println!("    no credentials in the environment: test and test, as emulators take any");
+        command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+    }
     if backend_is_ours {
         command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").env("AWS_REGION", "us-east-1");
         command.env("NO_PROXY", "127.0.0.1,localhost");
@@ -98,7 +104,7 @@ async fn play(endpoint: &str, backend_is_ours: bool, interrupted: &mut Interrupt
     let result = interrupted.or("demo", async { Ok(process.wait().await?) }).await;
     if result.is_err() {
         // It stops Pelton and removes its queues, if it is let.
-        process.terminate();
+        process.ask_to_end();
         let _ = tokio::time::timeout(STOP_LIMIT, process.wait()).await;
     }
     let status = result?;

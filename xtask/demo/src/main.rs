@@ -5,84 +5,94 @@
 mod inbox;
 mod pelton;
 mod resources;
+mod table;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::pelton::{Pelton, Status};
-use crate::resources::Resources;
+use crate::resources::{Account, Resources};
+use crate::table::{Records, Totals};
 
 const ORDERS: usize = 70;
 const PAYMENTS: usize = 30;
-/// Every 14th order fails for good, every 7th other one fails the first time it is seen.
+const SENT: usize = ORDERS + PAYMENTS;
+/// Every 14th order fails for good.
 const BROKEN: usize = 5;
-/// Every 10th payment is over the limit.
+/// Every other 7th order fails the first time it is seen.
+const FLAKY: usize = 5;
+/// Every 10th payment is over the limit, and fails for good.
 const OVER_LIMIT: usize = 3;
 const PROCESSING_LIMIT: Duration = Duration::from_secs(45);
 const ARRIVAL_LIMIT: Duration = Duration::from_secs(20);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let resources = Resources::create().await?;
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut account = Account::new().await;
     let mut pelton = None;
     let result = tokio::select! {
-        result = play(&resources, &mut pelton) => result,
-        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+        result = play(&mut account, &mut pelton) => result,
+        _ = interrupt.recv() => Err(anyhow::anyhow!("interrupted")),
+        _ = terminate.recv() => Err(anyhow::anyhow!("interrupted")),
     };
+    // Whatever came before: nothing is left behind.
     let stopped = match pelton {
         Some(pelton) => pelton.stop().await,
         None => Ok(()),
     };
-    resources.delete().await;
+    account.clean_up().await;
     result.and(stopped)?;
     println!(
         "\nWhat to try next
   deploy/examples/quickstart/   the configuration and the function of this demo
-  cargo run -p pelton-cli -- check -c deploy/examples/quickstart/pelton.yaml --offline
-  README.md                     your own queue: twenty lines of YAML
-  docs/settings.md              every setting"
+  cargo run -- check -c deploy/examples/quickstart/pelton.yaml --offline
+                                break that file first: check names every mistake with its line
+  README.md                     your own queue, in twenty lines of YAML
+  docker compose up             LocalStack and Pelton side by side, where there is a Docker engine"
     );
     Ok(())
 }
 
-async fn play(resources: &Resources, slot: &mut Option<Pelton>) -> anyhow::Result<()> {
+async fn play(account: &mut Account, slot: &mut Option<Pelton>) -> anyhow::Result<()> {
+    let resources = account.create().await?;
+    let account = &*account;
     println!("\n==> starting pelton");
-    let pelton = slot.insert(Pelton::start(resources).await?);
-    println!("\n==> sending {} messages", ORDERS + PAYMENTS);
-    send(resources).await?;
+    let pelton = slot.insert(Pelton::start(account, &resources).await?);
+    println!("\n==> sending {SENT} messages: {ORDERS} orders in batches, {PAYMENTS} payments one by one");
     let started = Instant::now();
-    let [orders, payments] = watch(resources, pelton, started).await?;
-    println!("    all done after {:.1?}\n", started.elapsed());
+    send(account, &resources).await?;
+    let [orders, payments] = watch(account, &resources, pelton, started).await?;
+    println!("    all done after {:.1} s", started.elapsed().as_secs_f32());
 
-    println!("==> reading the destinations");
-    let expected = [
-        ("OnSuccess of orders: SQS queue", &resources.done, orders.reported_successes as usize),
-        ("OnFailure of orders: SNS topic", &resources.failed_inbox, BROKEN),
-        ("OnSuccess of payments: EventBridge bus", &resources.bus_inbox, PAYMENTS - OVER_LIMIT),
-        ("OnFailure of payments: SQS queue", &resources.given_up, OVER_LIMIT),
+    println!("\n==> reading the destinations");
+    let destinations = [
+        ("orders, OnSuccess: SQS queue", &resources.done, usize::try_from(orders.reported_successes)?),
+        ("orders, OnFailure: SNS topic", &resources.failed_inbox, BROKEN),
+        ("payments, OnSuccess: EventBridge bus", &resources.bus_inbox, PAYMENTS - OVER_LIMIT),
+        ("payments, OnFailure: SQS queue", &resources.given_up, OVER_LIMIT),
     ];
-    let mut found = Vec::new();
-    for (name, queue, expected) in expected {
-        let records = inbox::read(&resources.sqs, &queue.url, expected, ARRIVAL_LIMIT).await?;
-        if let Some(record) = records.first() {
-            println!("\n    {name}, one of {}:", records.len());
+    let mut records = Vec::new();
+    for (name, queue, expected) in destinations {
+        let found = inbox::read(&account.sqs, &queue.url, expected, ARRIVAL_LIMIT).await?;
+        if let Some(record) = found.first() {
+            println!("\n    {name}, one of {} execution records", found.len());
             println!("{}", inbox::shown(record));
         }
-        found.push((name, records.len(), expected));
+        records.push(Records { name, found: found.len(), expected });
     }
-    let dead = resources.count(&resources.dead).await?;
-    table(&orders, &payments, dead, &found);
-    for (name, found, expected) in &found {
-        ensure!(found == expected, "{name}: {found} records, expected {expected}");
-    }
-    Ok(())
+    let dead = account.count(&resources.dead).await?;
+    let totals = Totals::new(&orders, &payments, dead)?;
+    table::print(&totals, &records);
+    table::check(&totals, &records)
 }
 
-async fn send(resources: &Resources) -> anyhow::Result<()> {
+async fn send(account: &Account, resources: &Resources) -> anyhow::Result<()> {
     let orders = (1..=ORDERS).map(|id| {
         let broken = id % (ORDERS / BROKEN) == 0;
         json!({"kind": "order", "id": id, "broken": broken, "flaky": !broken && id % 7 == 0})
@@ -91,64 +101,50 @@ async fn send(resources: &Resources) -> anyhow::Result<()> {
         let amount = if id % (PAYMENTS / OVER_LIMIT) == 0 { 5000 } else { 10 * id };
         json!({"kind": "payment", "id": id, "amount": amount})
     });
-    resources.send(&resources.orders, orders.collect()).await?;
-    resources.send(&resources.payments, payments.collect()).await
+    account.send(&resources.orders, orders.collect()).await?;
+    account.send(&resources.payments, payments.collect()).await
 }
 
 /// Shows a live count until every message is processed, given up, or in the dead-letter queue.
-async fn watch(resources: &Resources, pelton: &Pelton, started: Instant) -> anyhow::Result<[Status; 2]> {
+async fn watch(
+    account: &Account,
+    resources: &Resources,
+    pelton: &Pelton,
+    started: Instant,
+) -> anyhow::Result<[Status; 2]> {
     let live = std::io::stdout().is_terminal();
-    let mut shown = Instant::now();
+    let mut shown = started;
     loop {
-        let [orders, payments] = pelton.status().await?;
-        let dead = resources.count(&resources.dead).await?;
-        let deleted = orders.deleted + payments.deleted;
+        let statuses = pelton.status().await?;
+        let [orders, payments] = &statuses;
+        let totals = Totals::new(orders, payments, account.count(&resources.dead).await?)?;
         let line = format!(
-            "    {:4.1} s   processed {:3}   in flight {:2}   failed so far {:2}   given up {}   in the dead-letter queue {}",
+            "    {:4.1} s  processed {:3}  in flight {:2}  failed {:2}  given up {}  dead-letter queue {}",
             started.elapsed().as_secs_f32(),
-            deleted - orders.dropped - payments.dropped,
+            totals.processed,
             orders.in_flight + payments.in_flight,
             orders.failed + payments.failed,
-            payments.dropped,
-            dead,
+            totals.given_up,
+            totals.dead,
         );
-        let done = deleted as usize + dead == ORDERS + PAYMENTS;
+        let done = totals.is_complete();
         if live {
-            print!("\r{line}  ");
+            print!("\r{line} {}", if done { "\n" } else { "" });
             std::io::stdout().flush()?;
-        }
-        if (!live && shown.elapsed() >= Duration::from_secs(1)) || done {
-            println!("{}", if live { "" } else { &line });
+        } else if done || shown.elapsed() >= Duration::from_secs(1) {
+            println!("{line}");
             shown = Instant::now();
         }
         if done {
-            return Ok([orders, payments]);
+            return Ok(statuses);
         }
         ensure!(
             started.elapsed() < PROCESSING_LIMIT,
-            "not done after {PROCESSING_LIMIT:?}; pelton's log:\n{}",
+            "not done after {} s; pelton's log:\n{}",
+            PROCESSING_LIMIT.as_secs(),
             pelton.log()
         );
         tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-}
-
-fn table(orders: &Status, payments: &Status, dead: usize, found: &[(&str, usize, usize)]) {
-    let sent = ORDERS + PAYMENTS;
-    let rows = [
-        ("sent", sent),
-        ("processed", (orders.deleted + payments.deleted - orders.dropped - payments.dropped) as usize),
-        ("redelivered", (orders.polled + payments.polled) as usize - sent),
-        ("in the dead-letter queue", dead),
-        ("given up after MaximumRetryAttempts", payments.dropped as usize),
-    ];
-    println!("\n    messages");
-    for (name, count) in rows {
-        println!("      {name:<40} {count:>4}");
-    }
-    println!("    execution records");
-    for (name, count, _) in found {
-        println!("      {name:<40} {count:>4}");
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
-use crate::resources::Resources;
+use crate::resources::{Account, Resources};
 use crate::{text, variable};
 
 const START_LIMIT: Duration = Duration::from_secs(15);
@@ -35,22 +35,21 @@ pub struct Pelton {
 
 impl Pelton {
     /// Starts it on the quickstart example and waits until it polls.
-    pub async fn start(resources: &Resources) -> anyhow::Result<Self> {
+    pub async fn start(account: &Account, resources: &Resources) -> anyhow::Result<Self> {
         let example = PathBuf::from(variable("PELTON_DEMO_EXAMPLE")?).join("pelton.yaml");
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let listen = format!("127.0.0.1:{port}");
-        let log = std::env::temp_dir().join(format!("{}.log", resources.prefix));
+        let log = std::env::temp_dir().join(format!("{}.log", account.prefix));
         let child = Command::new(variable("PELTON_DEMO_BINARY")?)
             .arg("run")
             .arg("-c")
             .arg(&example)
-            .env("AWS_REGION", &resources.region)
-            .env("ACCOUNT", resources.account())
-            .env("PREFIX", &resources.prefix)
+            .env("AWS_REGION", &account.region)
+            .env("DEMO_ACCOUNT", resources.account())
+            .env("DEMO_PREFIX", &account.prefix)
             .env("PELTON_LISTEN", &listen)
             .stdin(Stdio::null())
             .stderr(std::fs::File::create(&log)?)
-            .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .context("can't start pelton")?;

@@ -2,7 +2,7 @@
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 const GRACE: Duration = Duration::from_secs(5);
@@ -45,9 +45,12 @@ impl ProcessGroup {
         self.child.try_wait()
     }
 
-    /// Asks all of the group to end (SIGTERM).
-    pub fn terminate(&self) {
-        self.signal(Signal::TERM);
+    /// Asks the leader to end (SIGTERM): it may stop the others in order.
+    pub fn ask_to_end(&self) {
+        if let (Some(leader), Some(_)) = (self.leader, self.child.id()) {
+            // Fails when it has ended meanwhile, which is what is wanted.
+            let _ = kill_process(leader, Signal::TERM);
+        }
     }
 
     fn signal(&self, signal: Signal) {
@@ -60,7 +63,7 @@ impl ProcessGroup {
 
 impl Drop for ProcessGroup {
     fn drop(&mut self) {
-        self.terminate();
+        self.signal(Signal::TERM);
         for _ in 0..GRACE.as_millis() / STEP.as_millis() {
             if matches!(self.child.try_wait(), Ok(Some(_))) {
                 break;
