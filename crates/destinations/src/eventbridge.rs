@@ -44,12 +44,20 @@ impl Bus {
                 Rejection::TooLarge { error, .. } | Rejection::Missing(error) | Rejection::Other(error) => error.kind,
             };
             // Without permission to look there is nothing to learn, and PutEvents may well be allowed.
-            if missing || kind != ErrorKind::Refused {
+            if (missing && !self.is_known_by_name().await) || (!missing && kind != ErrorKind::Refused) {
                 return Err(rejected);
             }
         }
         *self.seen_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         Ok(())
+    }
+
+    /// MiniStack finds buses by name only, though PutEvents takes their ARN. A bus of the same name in another account
+    /// is not this one.
+    async fn is_known_by_name(&self) -> bool {
+        let name = self.arn.resource().trim_start_matches("event-bus/");
+        let described = self.client.describe_event_bus().name(name).send().await;
+        described.is_ok_and(|bus| bus.arn() == Some(self.arn.to_string().as_str()))
     }
 
     fn resources(&self, record: &ExecutionRecord) -> [String; 2] {
