@@ -1,0 +1,160 @@
+//! The binary, started as a person starts it.
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use crate::{Backend, Function, Queue};
+
+/// The built `pelton`: `PELTON_BIN`, or the one that was built beside this test.
+pub fn binary() -> PathBuf {
+    let beside = || std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("pelton");
+    let binary = std::env::var_os("PELTON_BIN").map_or_else(beside, PathBuf::from);
+    assert!(binary.exists(), "{} is not built: run `cargo build`", binary.display());
+    binary
+}
+
+/// A mapping from a queue to a local function, with more fields of its own.
+pub fn mapping(queue: &Queue, function: &Function, more: Value) -> Value {
+    let mut mapping = json!({ "EventSourceArn": queue.arn, "FunctionName": function.name });
+    mapping.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    mapping
+}
+
+/// A running `pelton run`. Its log is shown when a test fails.
+#[derive(Debug)]
+pub struct Pelton {
+    child: Child,
+    folder: TempDir,
+    /// `http://127.0.0.1:port`.
+    pub url: String,
+}
+
+impl Pelton {
+    /// Starts it on mappings to one function.
+    pub async fn start(backend: &Backend, function: &Function, mappings: Vec<Value>) -> Self {
+        Self::run(json!({
+            "Endpoint": backend.endpoint, "Functions": [function.entry()], "EventSourceMappings": mappings,
+        }))
+        .await
+    }
+
+    /// Starts it on a configuration, to which it adds `Region` and `Listen`, and waits until it listens.
+    pub async fn run(mut configuration: Value) -> Self {
+        configuration["Region"] = json!("us-east-1");
+        configuration["Listen"] = json!("127.0.0.1:0");
+        let folder = tempfile::tempdir().unwrap();
+        // JSON is YAML.
+        std::fs::write(folder.path().join("pelton.yaml"), configuration.to_string()).unwrap();
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let mut command = command(folder.path());
+        let child = command.arg("run").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let mut pelton = Self { child, folder, url: String::new() };
+        crate::eventually("pelton runs", || {
+            assert_eq!(pelton.child.try_wait().unwrap(), None, "pelton ended");
+            pelton.url = pelton.log().lines().find_map(listening).unwrap_or_default();
+            let runs = !pelton.url.is_empty() && pelton.get("/readyz").0 == 200;
+            async move { runs }
+        })
+        .await;
+        pelton
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    /// Status and body of a GET.
+    pub fn get(&self, path: &str) -> (u16, String) {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(5)))
+            .build()
+            .into();
+        match agent.get(format!("{}{path}", self.url)).call() {
+            Ok(mut response) => (response.status().as_u16(), response.body_mut().read_to_string().unwrap()),
+            Err(error) => (0, error.to_string()),
+        }
+    }
+
+    /// What `/status` says of a queue's mapping.
+    pub fn status(&self, queue: &Queue) -> Value {
+        let status: Value = serde_json::from_str(&self.get("/status").1).unwrap();
+        let mappings = status.as_array().or_else(|| status["EventSourceMappings"].as_array()).unwrap();
+        mappings.iter().find(|mapping| mapping["EventSourceArn"] == queue.arn.as_str()).unwrap().clone()
+    }
+
+    /// `LastProcessingResult` of a queue's mapping.
+    pub fn result(&self, queue: &Queue) -> String {
+        self.status(queue)["LastProcessingResult"].as_str().unwrap().to_owned()
+    }
+
+    /// Sends SIGTERM.
+    pub fn terminate(&self) {
+        kill_process(self.pid(), Signal::TERM).unwrap();
+    }
+
+    /// Sends SIGKILL, and waits for the end.
+    pub fn kill(&mut self) {
+        kill_process(self.pid(), Signal::KILL).unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Waits for its end.
+    pub async fn ends(&mut self, limit: Duration) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(start.elapsed() < limit, "pelton still runs after {limit:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Drop for Pelton {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            // Two signals: at once, but in order.
+            let pid = self.pid();
+            let _ = kill_process(pid, Signal::TERM);
+            let start = Instant::now();
+            while matches!(self.child.try_wait(), Ok(None)) && start.elapsed() < Duration::from_secs(1) {
+                std::thread::park_timeout(Duration::from_millis(10));
+            }
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("--- pelton's log\n{}--- end of pelton's log", self.log());
+        }
+    }
+}
+
+/// `pelton` in a folder, with credentials and nothing else of the caller's AWS settings.
+pub(crate) fn command(folder: &Path) -> Command {
+    let mut command = Command::new(binary());
+    command.current_dir(folder).env_clear();
+    for variable in ["PATH", "HOME", "PELTON_LOG"] {
+        if let Some(value) = std::env::var_os(variable) {
+            command.env(variable, value);
+        }
+    }
+    command.envs([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")]);
+    command
+}
+
+fn listening(line: &str) -> Option<String> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    (line["message"] == "pelton runs").then(|| format!("http://{}", line["listen"].as_str().unwrap()))
+}

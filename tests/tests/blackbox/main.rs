@@ -1,0 +1,16 @@
+//! Black-box tests: the built binary on real backends, seen from outside. One file a theme.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+mod batching;
+mod cli;
+mod conformance;
+mod destinations;
+mod event;
+mod fifo;
+mod lambda_api;
+mod partial;
+mod process;
+mod redrive;
+mod shutdown;
+mod trouble;
+mod visibility;
