@@ -7,6 +7,9 @@ use tokio::time::Instant;
 
 use crate::text;
 
+/// Characters of a payload that are shown.
+const LINE: usize = 90;
+
 /// Reads execution records from a queue until as many as expected are there, and a moment longer to notice too many.
 pub async fn read(
     sqs: &aws_sdk_sqs::Client,
@@ -44,19 +47,26 @@ fn unwrap(body: Value) -> anyhow::Result<Value> {
 /// A record, with its payloads cut down to what fits on a line.
 pub fn shown(record: &Value) -> String {
     let context = &record["requestContext"];
-    let short = |value: &Value| {
-        let text = value.to_string();
-        if text.chars().count() > 90 { format!("{}…", text.chars().take(90).collect::<String>()) } else { text }
-    };
-    let records = record["requestPayload"]["Records"].as_array();
-    let bodies: Vec<&str> = records.into_iter().flatten().map(|record| text(record, "body")).collect();
-    format!(
-        "      condition        {} after {} attempt(s)\n      request          {}\n      messages         {}\n      responseContext  {}\n      responsePayload  {}",
-        text(context, "condition"),
-        context["approximateInvokeCount"],
-        text(context, "requestId"),
-        short(&Value::from(bodies.join("  "))),
-        record["responseContext"],
-        short(&record["responsePayload"]),
-    )
+    let messages = record["requestPayload"]["Records"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let first = messages.first().map(|message| text(message, "body")).unwrap_or_default();
+    let attempts = context["approximateInvokeCount"].as_u64().unwrap_or_default();
+    [
+        format!("      condition        {} at attempt {attempts}", text(context, "condition")),
+        format!("      requestId        {}", text(context, "requestId")),
+        match messages.len() {
+            1 => format!("      requestPayload   one message: {}", short(first)),
+            many => format!("      requestPayload   {many} messages, the first: {}", short(first)),
+        },
+        format!("      responseContext  {}", record["responseContext"]),
+        format!("      responsePayload  {}", short(&record["responsePayload"].to_string())),
+    ]
+    .join("\n")
+}
+
+fn short(text: &str) -> String {
+    if text.chars().count() > LINE {
+        format!("{}…", text.chars().take(LINE).collect::<String>())
+    } else {
+        text.into()
+    }
 }

@@ -87,23 +87,32 @@ impl Pelton {
     }
 
     /// The end of its log.
-    pub fn log(&self) -> String {
+    fn log(&self) -> String {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
 
-    /// SIGTERM, and an exit status of 0.
-    pub async fn stop(mut self) -> anyhow::Result<()> {
+    /// SIGTERM, and an exit status of 0. Removes the log, unless something went wrong here or before.
+    pub async fn stop(mut self, result: anyhow::Result<()>) -> anyhow::Result<()> {
         println!("\n==> stopping pelton");
+        let result = result.and(self.terminate().await);
+        match result {
+            Ok(()) => {
+                println!("    exit status 0");
+                std::fs::remove_file(&self.log)?;
+            }
+            Err(_) => println!("    its log: {}; the end of it:\n{}", self.log.display(), self.log()),
+        }
+        result
+    }
+
+    async fn terminate(&mut self) -> anyhow::Result<()> {
         if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw) {
             kill_process(pid, Signal::TERM)?;
         }
         let status = tokio::time::timeout(STOP_LIMIT, self.child.wait()).await.context("pelton did not stop")??;
-        ensure!(status.success(), "pelton ended with {status}; its log:\n{}", self.log());
-        println!("    exit status 0");
-        // A log of a demo that went well serves nobody.
-        let _ = std::fs::remove_file(&self.log);
+        ensure!(status.success(), "pelton ended with {status}");
         Ok(())
     }
 
