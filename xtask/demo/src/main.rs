@@ -49,18 +49,22 @@ async fn demonstrate() -> anyhow::Result<()> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let mut account = Account::new().await;
     let mut pelton = None;
-    let result = tokio::select! {
-        result = play(&mut account, &mut pelton) => result,
-        _ = interrupt.recv() => Err(anyhow::anyhow!("interrupted")),
-        _ = terminate.recv() => Err(anyhow::anyhow!("interrupted")),
+    let played = tokio::select! {
+        result = play(&mut account, &mut pelton) => Some(result),
+        _ = interrupt.recv() => None,
+        _ = terminate.recv() => None,
     };
     // Whatever came before: nothing is left behind, but the log if something went wrong.
-    let result = match pelton {
-        Some(pelton) => pelton.stop(result).await,
-        None => result,
-    };
+    let mut stopped = Ok(());
+    if let Some(mut pelton) = pelton {
+        stopped = pelton.stop().await;
+        match (&played, &stopped) {
+            (Some(Err(_)), _) | (_, Err(_)) => pelton.show_log(),
+            _ => pelton.remove_log(),
+        }
+    }
     account.clean_up().await;
-    result?;
+    played.unwrap_or_else(|| Err(anyhow::anyhow!("interrupted"))).and(stopped)?;
     println!(
         "\nWhat to try next
   deploy/examples/quickstart/   the configuration and the function of this demo

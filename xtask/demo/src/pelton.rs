@@ -57,9 +57,9 @@ impl Pelton {
         let started = Instant::now();
         while pelton.get("/readyz").await.is_err() {
             if let Some(status) = pelton.child.try_wait()? {
-                bail!("pelton ended: {status}; its log:\n{}", pelton.log());
+                bail!("pelton ended: {status}; its log:\n{}", pelton.end_of_log());
             }
-            ensure!(started.elapsed() < START_LIMIT, "pelton is not ready; its log:\n{}", pelton.log());
+            ensure!(started.elapsed() < START_LIMIT, "pelton is not ready; its log:\n{}", pelton.end_of_log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         println!("    pelton run -c deploy/examples/quickstart/pelton.yaml, ready after {:.1?}", started.elapsed());
@@ -86,34 +86,34 @@ impl Pelton {
         Ok([of("-orders")?, of("-payments")?])
     }
 
-    /// The end of its log.
-    fn log(&self) -> String {
+    /// The end of its log, in short.
+    fn end_of_log(&self) -> String {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
-        lines[lines.len().saturating_sub(20)..].join("\n")
+        let end = &lines[lines.len().saturating_sub(15)..];
+        end.iter().map(|line| in_short(line)).collect::<Vec<_>>().join("\n")
     }
 
-    /// SIGTERM, and an exit status of 0. Removes the log, unless something went wrong here or before.
-    pub async fn stop(mut self, result: anyhow::Result<()>) -> anyhow::Result<()> {
+    /// SIGTERM, and an exit status of 0.
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
         println!("\n==> stopping pelton");
-        let result = result.and(self.terminate().await);
-        match result {
-            Ok(()) => {
-                println!("    exit status 0");
-                std::fs::remove_file(&self.log)?;
-            }
-            Err(_) => println!("    its log: {}; the end of it:\n{}", self.log.display(), self.log()),
-        }
-        result
-    }
-
-    async fn terminate(&mut self) -> anyhow::Result<()> {
         if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw) {
             kill_process(pid, Signal::TERM)?;
         }
         let status = tokio::time::timeout(STOP_LIMIT, self.child.wait()).await.context("pelton did not stop")??;
         ensure!(status.success(), "pelton ended with {status}");
+        println!("    exit status 0");
         Ok(())
+    }
+
+    /// Shows the end of its log, and where all of it is.
+    pub fn show_log(&self) {
+        println!("    its log: {}; the end of it:\n{}", self.log.display(), self.end_of_log());
+    }
+
+    /// A log of a demo that went well serves nobody.
+    pub fn remove_log(&self) {
+        let _ = std::fs::remove_file(&self.log);
     }
 
     async fn get(&self, path: &str) -> anyhow::Result<String> {
@@ -121,4 +121,11 @@ impl Pelton {
         let get = move || anyhow::Ok(ureq::get(&url).call()?.body_mut().read_to_string()?);
         tokio::task::spawn_blocking(get).await?
     }
+}
+
+/// A line of the log, as far as it tells what went wrong.
+fn in_short(line: &str) -> String {
+    let Ok(entry) = serde_json::from_str::<Value>(line) else { return format!("      {line}") };
+    let more = ["error", "reason"].map(|key| text(&entry, key)).join("");
+    format!("      {:<5} {} {more}", text(&entry, "level"), text(&entry, "message"))
 }

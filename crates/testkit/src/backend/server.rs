@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::process::Command;
+use tokio::process::{ChildStdin, Command};
 use tokio::time::Instant;
 
 use super::error::tail;
@@ -18,11 +18,20 @@ const WORD_EVERY: Duration = Duration::from_secs(5);
 /// Both backends answer here; MiniStack took the path over from LocalStack.
 const HEALTH: &str = "/_localstack/health";
 
+/// Runs a program, and ends the whole process group when standard input is closed: also a killed owner, who can't stop
+/// anything any more, leaves nothing running.
+const TIED: &str = r#"exec 3<&0
+"$@" 3<&- &
+server=$!
+{ read -r _ <&3; kill -TERM 0; } &
+wait "$server""#;
+
 /// A running backend. Dropping it stops it, with everything it has started, and removes its data. Its log stays.
 #[derive(Debug)]
 pub struct Server {
     // Dropped in this order: the process must be gone before its data.
     process: ProcessGroup,
+    _tie: Option<ChildStdin>,
     _state: TempDir,
     name: &'static str,
     endpoint: String,
@@ -41,8 +50,10 @@ impl Plan {
     pub fn new(name: &'static str, program: &Path) -> Result<Self, BackendError> {
         let state = tempfile::Builder::new().prefix("pelton-backend-").tempdir();
         let state = state.map_err(BackendError::io("making a temporary folder"))?;
-        let mut command = Command::new(program);
+        let mut command = Command::new("sh");
         command
+            .args(["-c", TIED, name])
+            .arg(program)
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_DEFAULT_REGION", "us-east-1")
@@ -69,10 +80,11 @@ impl Plan {
         let log = logs.join(format!("{}-{}.log", self.name.to_lowercase(), self.port));
         let file = std::fs::File::create(&log).map_err(BackendError::io(format!("creating {}", log.display())))?;
         let errors = file.try_clone().map_err(BackendError::io("opening the log twice"))?;
-        let process = ProcessGroup::spawn(self.command.stdin(Stdio::null()).stdout(file).stderr(errors))
+        let mut process = ProcessGroup::spawn(self.command.stdin(Stdio::piped()).stdout(file).stderr(errors))
             .map_err(BackendError::io(format!("starting {}", self.name)))?;
         let endpoint = format!("http://127.0.0.1:{}", self.port);
-        let mut server = Server { process, _state: self.state, name: self.name, endpoint, log };
+        let _tie = process.take_stdin();
+        let mut server = Server { process, _tie, _state: self.state, name: self.name, endpoint, log };
         let started = Instant::now();
         server.wait_until_healthy(progress).await?;
         let seconds = started.elapsed().as_secs_f32();
@@ -136,4 +148,34 @@ async fn answers(url: String) -> bool {
 fn free_port() -> Result<u16, BackendError> {
     let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     Ok(port.map_err(BackendError::io("finding a free port"))?.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn ends_when_its_owner_is_gone() {
+        let mut command = Command::new("sh");
+        command.args(["-c", TIED, "test", "sh", "-c", "echo started; exec sleep 100"]);
+        let mut process = ProcessGroup::spawn(command.stdin(Stdio::piped()).stdout(Stdio::piped())).unwrap();
+        let mut lines = BufReader::new(process.take_stdout().unwrap()).lines();
+        assert_eq!(lines.next_line().await.unwrap().unwrap(), "started");
+        drop(process.take_stdin());
+        // End of file: nobody of the group holds the pipe any more.
+        let end = tokio::time::timeout(Duration::from_secs(10), lines.next_line()).await;
+        assert_eq!(end.unwrap().unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn says_how_the_program_ended() {
+        let mut command = Command::new("sh");
+        command.args(["-c", TIED, "test", "sh", "-c", "exit 7"]).stdin(Stdio::piped());
+        let mut process = ProcessGroup::spawn(&mut command).unwrap();
+        let _tie = process.take_stdin();
+        let status = tokio::time::timeout(Duration::from_secs(10), process.wait()).await.unwrap().unwrap();
+        assert_eq!(status.code(), Some(7));
+    }
 }
