@@ -3,9 +3,9 @@ use std::time::Duration;
 
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
-use pelton_aws::{Aws, Service};
 
-/// One client for each service that takes execution records. Cheap to clone.
+/// One client for each service that takes execution records, at the endpoint and in the region of the destination and
+/// with its credentials. Buckets at an endpoint that isn't AWS want `force_path_style`. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Clients {
     /// For queues.
@@ -29,42 +29,22 @@ fn timeouts() -> TimeoutConfig {
         .build()
 }
 
-/// The same client in another region (empty: unchanged), with the time limits and retries of a delivery.
 macro_rules! for_delivery {
-    ($service:ident, $client:expr, $region:expr) => {{
-        let mut config = $client.config().to_builder().timeout_config(timeouts()).retry_config(RetryConfig::standard());
-        if !$region.is_empty() {
-            config.set_region(Some($service::config::Region::new($region.to_owned())));
-        }
+    ($service:ident, $client:expr) => {{
+        let config = $client.config().to_builder().timeout_config(timeouts()).retry_config(RetryConfig::standard());
         $service::Client::from_conf(config.build())
     }};
 }
 
 impl Clients {
-    /// Clients at the endpoints, in the region and with the credentials of the settings.
-    ///
-    /// Buckets at an endpoint that isn't AWS are addressed by path: `bucket.localhost` resolves nowhere.
-    pub fn new(aws: &Aws) -> Self {
-        let s3 = aws_sdk_s3::config::Builder::from(&aws.config(Service::S3, ""))
-            .force_path_style(aws.has_custom_endpoint(Service::S3))
-            .build();
+    /// The same clients, with the time limits and retries of a delivery.
+    pub(crate) fn for_delivery(&self) -> Self {
         Self {
-            sqs: aws_sdk_sqs::Client::new(&aws.config(Service::Sqs, "")),
-            sns: aws_sdk_sns::Client::new(&aws.config(Service::Sns, "")),
-            eventbridge: aws_sdk_eventbridge::Client::new(&aws.config(Service::EventBridge, "")),
-            lambda: aws_sdk_lambda::Client::new(&aws.config(Service::Lambda, "")),
-            s3: aws_sdk_s3::Client::from_conf(s3),
-        }
-    }
-
-    /// The clients for deliveries to a region. Buckets stay in the clients' own region: their ARNs name none.
-    pub(crate) fn in_region(&self, region: &str) -> Self {
-        Self {
-            sqs: for_delivery!(aws_sdk_sqs, self.sqs, region),
-            sns: for_delivery!(aws_sdk_sns, self.sns, region),
-            eventbridge: for_delivery!(aws_sdk_eventbridge, self.eventbridge, region),
-            lambda: for_delivery!(aws_sdk_lambda, self.lambda, region),
-            s3: for_delivery!(aws_sdk_s3, self.s3, ""),
+            sqs: for_delivery!(aws_sdk_sqs, self.sqs),
+            sns: for_delivery!(aws_sdk_sns, self.sns),
+            eventbridge: for_delivery!(aws_sdk_eventbridge, self.eventbridge),
+            lambda: for_delivery!(aws_sdk_lambda, self.lambda),
+            s3: for_delivery!(aws_sdk_s3, self.s3),
         }
     }
 }

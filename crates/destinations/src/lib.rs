@@ -21,13 +21,13 @@ pub use clients::Clients;
 
 use size::Fitting;
 
-/// The destination behind an ARN, called in the ARN's own region (a bucket: in the clients').
+/// The destination behind an ARN. Nothing is called before the first record comes.
 ///
 /// A record that is larger than the destination takes is sent without its payloads and says so in `payloadsOmitted`.
 /// With an `overflow_bucket`, the whole record is put there first.
 pub fn connect(clients: &Clients, destination: &DestinationArn, overflow_bucket: Option<&Arn>) -> Arc<dyn Destination> {
     let arn = destination.arn().clone();
-    let clients = clients.in_region(arn.region());
+    let clients = clients.for_delivery();
     let overflow = overflow_bucket.map(|bucket| s3::Bucket::new(clients.s3.clone(), bucket.clone()));
     match destination {
         DestinationArn::Queue(_) => Arc::new(Fitting::new(sqs::Queue::new(clients.sqs, arn), overflow)),
