@@ -1,6 +1,4 @@
 //! Backends that fail: the mapping stays, says what is wrong, and recovers by itself; the others go on.
-use std::time::Duration;
-
 use pelton_tests::{Backend, Forwarder, Function, Pelton, Queue, eventually, mapping, on_both_backends};
 use serde_json::json;
 
@@ -88,7 +86,7 @@ async fn an_endpoint_that_goes_away_while_the_function_runs(backend: Backend) {
     function.is_invoked(1).await;
     forwarder.switch(false);
     function.is_done(1).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    is_in_trouble(&pelton, &queue, "failed").await;
     assert_eq!(queue.counts().await, (0, 1), "it can't be deleted now");
     forwarder.switch(true);
     queue.is_drained().await;
