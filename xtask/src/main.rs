@@ -9,10 +9,21 @@ mod test;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use step::Failed;
 
-/// Work on Pelton.
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask demo       the main job, for real, in under a minute after the build
+  cargo xtask test       before every commit, and in CI
+  cargo xtask backends   then, in another terminal, with the variables it prints:
+                         cargo test -p pelton-tests fifo
+
+  AWS_ENDPOINT_URL=http://localhost:4566 cargo xtask demo
+                         the same on a backend that runs already";
+
+/// The commands a person types to work on Pelton
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask")]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXAMPLES, max_term_width = 120)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -20,16 +31,16 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// See Pelton at work: real queues, a real function, real execution records.
+    /// See Pelton at work: real queues, a real function, real execution records
     ///
     /// Uses AWS_ENDPOINT_URL if it is set; else LocalStack by docker compose if a Docker engine answers; else MiniStack
     /// in a private virtual environment, which needs only python3 from 3.10 on. Leaves nothing running.
     Demo,
-    /// Check everything: format, lints, dependency rules, and all tests on real backends.
+    /// Check everything: format, lints, dependency rules, and all tests on real backends
     ///
     /// Installs what the tests need into target/backends, pinned. Ends with the status of the first step that fails.
     Test,
-    /// Start the backends that tests need, print how to use them, and stop them on Ctrl-C.
+    /// Start the backends that tests need, print how to use them, and stop them on Ctrl-C
     Backends,
 }
 
@@ -38,7 +49,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             println!("\ncargo xtask: {error:#}");
-            ExitCode::FAILURE
+            error.downcast_ref::<Failed>().map_or(ExitCode::FAILURE, Failed::exit_code)
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Running commands: shown, streamed, and ended together with this program.
-use std::process::Stdio;
+use std::fmt;
+use std::process::{ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -43,6 +44,29 @@ impl Interrupted {
         }
     }
 }
+
+/// A command ended with another status than 0.
+#[derive(Debug)]
+pub struct Failed {
+    name: String,
+    status: ExitStatus,
+}
+
+impl Failed {
+    /// The command's own status, so that a script sees what it would have seen without us; 1 if a signal ended it.
+    pub fn exit_code(&self) -> ExitCode {
+        let code = self.status.code().and_then(|code| u8::try_from(code).ok());
+        code.map_or(ExitCode::FAILURE, ExitCode::from)
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} failed: {}", self.name, self.status)
+    }
+}
+
+impl std::error::Error for Failed {}
 
 /// Says what is being done.
 pub fn say(text: &str) {
@@ -91,7 +115,7 @@ pub async fn run_watching(
     };
     let status = interrupted.or(name, to_the_end).await?;
     if !status.success() {
-        bail!("{name} failed: {status}");
+        return Err(Failed { name: name.to_owned(), status }.into());
     }
     done(started);
     Ok(())
