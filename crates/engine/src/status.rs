@@ -18,6 +18,9 @@ pub struct MappingStatus {
     pub event_source_arn: String,
     /// The function, as qualified as configured.
     pub function_arn: String,
+    /// `Tags`, as configured.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
     /// AWS's words: `Creating`, `Enabled`, `Disabling`, `Disabled`.
     pub state: String,
     /// AWS's words: `No records processed`, `OK`, or `PROBLEM: …`.
@@ -134,6 +137,7 @@ impl Watch {
             uuid: self.mapping.id.to_string(),
             event_source_arn: self.mapping.event_source.to_string(),
             function_arn: self.mapping.function_arn.to_string(),
+            tags: self.mapping.tags.clone(),
             state: health.state.into(),
             last_processing_result,
             last_error: health.last_error.clone(),

@@ -466,9 +466,12 @@ async fn shutdown_is_cut_at_the_end_of_the_grace_period() {
 async fn a_disabled_mapping_does_not_poll() {
     let (queue, invoker) = (queue(), scripted(vec![]));
     queue.send("0");
-    let run = Run::start(Mapping { enabled: false, ..mapping() }, &queue, &invoker);
+    let tags = [("team".to_owned(), "shop".to_owned())].into();
+    let run = Run::start(Mapping { enabled: false, tags, ..mapping() }, &queue, &invoker);
     tokio::time::sleep(Duration::from_secs(600)).await;
-    assert_eq!((queue.polls(), run.status().state.as_str()), (0, "Disabled"));
+    let status = run.status();
+    assert_eq!((queue.polls(), status.state.as_str()), (0, "Disabled"));
+    assert_eq!(status.tags["team"], "shop", "it is still listed, with its tags");
     run.stop().await;
 }
 

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::support::{Code, error, invoke, json as parse, result, until};
+use crate::support::{Code, error, eventually, invoke, json as parse, result, until};
 
 /// `pelton-test-function`, built into the folder where this test was built.
 async fn rust_function() -> String {
@@ -151,14 +151,17 @@ given_up.close()
 second = poll()
 time.sleep(0.3)
 third = poll()
+time.sleep(0.3)
+open("polled", "w").close()
 response = third.getresponse()
 response.read()
 third.request("POST", API + response.headers["Lambda-Runtime-Aws-Request-Id"] + "/response", b'"third"')
 time.sleep(600)
 "#,
     );
+    let folder = code.folder.clone();
     let function = code.start().await;
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    eventually("the client has polled three times", || folder.path().join("polled").exists()).await;
     assert_eq!(result(&function, "{}").await, "third");
     assert_eq!(function.status().restarts, 0);
 }

@@ -9,6 +9,7 @@ fn now() -> Timestamp {
 
 fn mapping(queue: &str) -> MappingStatus {
     MappingStatus {
+        tags: Default::default(),
         uuid: queue.into(),
         event_source_arn: format!("arn:aws:sqs:us-east-1:000000000000:{queue}"),
         function_arn: "arn:aws:lambda:us-east-1:000000000000:function:work".into(),
