@@ -12,5 +12,6 @@ mod partial;
 mod process;
 mod redrive;
 mod shutdown;
+mod tls;
 mod trouble;
 mod visibility;
