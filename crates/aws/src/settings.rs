@@ -149,3 +149,35 @@ fn http_client(path: PathBuf) -> Result<SharedHttpClient, AwsError> {
         .tls_context(context)
         .build_https())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_services_own_endpoint_wins_and_both_win_over_the_environment() {
+        let settings = Settings {
+            endpoint: Some("http://all".into()),
+            endpoints: BTreeMap::from([(Service::Sqs, "http://queues".into())]),
+            region: Some("eu-west-1".into()),
+            ca_bundle: None,
+        };
+        let aws = Aws::new(settings).await.unwrap();
+        let (queues, topics) = (aws.config(Service::Sqs, ""), aws.config(Service::Sns, "us-east-2"));
+        assert_eq!((queues.endpoint_url(), topics.endpoint_url()), (Some("http://queues"), Some("http://all")));
+        assert_eq!(queues.region().map(Region::as_ref), Some("eu-west-1"));
+        assert_eq!(topics.region().map(Region::as_ref), Some("us-east-2"));
+        // What the SDK asks before it prefers AWS_ENDPOINT_URL_<SERVICE>.
+        assert!(queues.get_origin("endpoint_url").is_client_config());
+        assert!(aws.has_custom_endpoint(Service::S3));
+    }
+
+    #[tokio::test]
+    async fn a_ca_bundle_that_is_missing_or_none_is_named() {
+        let with = |path: &str| Settings { ca_bundle: Some(path.into()), ..Settings::default() };
+        let missing = Aws::new(with("/nowhere/ca.pem")).await.unwrap_err();
+        assert!(missing.to_string().starts_with("can't read the CA bundle /nowhere/ca.pem: "), "{missing}");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        assert!(matches!(Aws::new(with(path)).await, Err(AwsError::NoCertificate(_))));
+    }
+}
