@@ -50,6 +50,7 @@ impl Running {
             enabled: true,
             batch_size: 10,
             batching_window: Duration::ZERO,
+            filters: Default::default(),
             report_batch_item_failures: false,
             maximum_concurrency: None,
             on_success: None,

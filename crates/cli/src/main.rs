@@ -56,6 +56,35 @@ mapping of a running `pelton run`.
 
 Exit status: 0 shown, 1 if nothing answers there.";
 
+const FILTER_TEST_HELP: &str = "\
+Examples:
+  pelton filter test --pattern '{\"kind\": [\"order\"]}' --event '{\"kind\": \"order\"}'
+  pelton filter test --source sqs --pattern @pattern.json --event @message.json
+
+The event is matched as given. With --source it is a record of that source as
+the function sees it, and its payload is decoded first: `body` of an SQS
+message, `data` of a Kinesis record. Several --pattern are alternatives, as in
+FilterCriteria.
+
+Exit status: 0 match, 1 no match, 2 invalid pattern or event.";
+
+const TEST_HELP: &str = "\
+Example, in pelton.yaml:
+  Tests:
+    - Name: large orders reach `work`
+      EventSourceArn: arn:aws:sqs:us-east-1:000000000000:orders
+      Body: '{\"amount\": 120}'
+      MatchedBy: [work]
+    - Name: small ones reach nobody
+      EventSourceArn: arn:aws:sqs:us-east-1:000000000000:orders
+      Body: '{\"amount\": 20}'
+      MatchedBy: []
+
+Instead of Body, Event gives the whole record as the function would see it, as
+JSON in a text, and EventFile names a file with it. No request is made.
+
+Exit status: 0 all passed, 1 some failed, 2 the file has problems or no tests.";
+
 const COMPLETIONS_HELP: &str = "\
 Examples:
   pelton completions bash > ~/.local/share/bash-completion/completions/pelton
@@ -97,6 +126,12 @@ enum Command {
         #[arg(long, short)]
         watch: bool,
     },
+    /// Try filter patterns
+    #[command(subcommand)]
+    Filter(FilterCommand),
+    /// Carry out the filter tests of a file
+    #[command(after_long_help = TEST_HELP)]
+    Test(ConfigurationFile),
     /// Print the version
     Version,
     /// Print a completion script for a shell
@@ -104,6 +139,23 @@ enum Command {
     Completions {
         /// Which shell
         shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum FilterCommand {
+    /// Say whether an event matches a pattern, and why
+    #[command(after_long_help = FILTER_TEST_HELP)]
+    Test {
+        /// A pattern as JSON, or @ and a file; may be given several times
+        #[arg(long = "pattern", value_name = "JSON|@FILE", required = true)]
+        patterns: Vec<String>,
+        /// An event as JSON, or @ and a file
+        #[arg(long, value_name = "JSON|@FILE")]
+        event: String,
+        /// Whose record the event is, so that its payload is decoded first
+        #[arg(long)]
+        source: Option<commands::filter::Source>,
     },
 }
 
@@ -118,6 +170,8 @@ fn main() -> ExitCode {
     let command = CommandLine::parse().command;
     let status_of_failure = match command {
         Command::Check { .. } => ExitCode::from(commands::check::COULD_NOT_CHECK),
+        Command::Filter(_) => ExitCode::from(commands::filter::UNUSABLE),
+        Command::Test(_) => ExitCode::from(commands::test::COULD_NOT_TEST),
         _ => ExitCode::FAILURE,
     };
     match carry_out(command) {
@@ -138,6 +192,10 @@ fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check { file, offline } => runtime()?.block_on(commands::check::check(&file.path, offline)),
         Command::Schema => commands::schema::schema(),
         Command::Status { url, watch } => commands::status::status(&url, watch),
+        Command::Filter(FilterCommand::Test { patterns, event, source }) => {
+            commands::filter::test(&patterns, &event, source)
+        }
+        Command::Test(file) => commands::test::test(&file.path),
         Command::Version => commands::version::version(),
         Command::Completions { shell } => commands::completions::completions(shell, &mut CommandLine::command()),
     }

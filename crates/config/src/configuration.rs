@@ -1,10 +1,10 @@
 //! What a file says, with every default filled in and every rule checked.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pelton_core::{FunctionName, Mapping};
+use pelton_core::{Arn, FunctionName, Mapping, MappingId};
 
 /// Where Pelton listens unless the file says otherwise: `127.0.0.1:9400`.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9400);
@@ -30,6 +30,21 @@ pub struct Configuration {
     pub functions: Vec<Function>,
     /// `EventSourceMappings`, in the file's order, disabled ones included. No two have the same source and function.
     pub mappings: Vec<Mapping>,
+    /// `Tests`, in the file's order.
+    pub tests: Vec<FilterTest>,
+}
+
+/// An event and which mappings are to let it through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilterTest {
+    /// `Name`.
+    pub name: String,
+    /// `EventSourceArn`: that of at least one mapping.
+    pub event_source: Arn,
+    /// The record as the function would see it.
+    pub event: TestEvent,
+    /// `MatchedBy`: mappings of that source.
+    pub matched_by: BTreeSet<MappingId>,
 }
 
 impl Configuration {
@@ -38,6 +53,15 @@ impl Configuration {
     pub fn local_function(&self, name: &FunctionName) -> Option<&Function> {
         self.functions.iter().find(|function| function.name == name.name())
     }
+}
+
+/// The record of a test, as JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TestEvent {
+    /// `Event`, or the message around a `Body`.
+    Record(String),
+    /// `EventFile`, absolute; not looked at yet.
+    File(PathBuf),
 }
 
 /// Endpoint URLs of single services; `None` where the file has none.

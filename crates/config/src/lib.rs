@@ -14,10 +14,13 @@ mod refused;
 mod region;
 mod schema;
 mod section;
+mod test;
 mod wire;
 mod yaml;
 
-pub use configuration::{Configuration, DEFAULT_GRACE_PERIOD, DEFAULT_LISTEN, Endpoints, Function, Program, Runtime};
+pub use configuration::{
+    Configuration, DEFAULT_GRACE_PERIOD, DEFAULT_LISTEN, Endpoints, FilterTest, Function, Program, Runtime, TestEvent,
+};
 pub use load::{LoadError, Loaded, load, load_text};
 pub use problem::Problem;
 pub use schema::schema;

@@ -11,7 +11,7 @@ use crate::configuration::{Configuration, DEFAULT_GRACE_PERIOD, DEFAULT_LISTEN, 
 use crate::problem::{Findings, Position, Problem, problem};
 use crate::section::Section;
 use crate::yaml::{Node, parse};
-use crate::{expand, function, mapping, read, region, schema, wire};
+use crate::{expand, function, mapping, read, region, schema, test, wire};
 
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 1024 * 1024;
@@ -87,6 +87,7 @@ pub fn load_text(text: &str, path: &Path, environment: &dyn Fn(&str) -> Option<S
             grace_period: DEFAULT_GRACE_PERIOD,
             functions: Vec::new(),
             mappings: Vec::new(),
+            tests: Vec::new(),
         },
         problems: Vec::new(),
         file: path.to_owned(),
@@ -179,6 +180,20 @@ impl Loaded {
             if !bad_functions.iter().any(|name| name == mapping.function.name()) {
                 self.configuration.mappings.push(mapping);
             }
+        }
+        let mappings_are_complete = !findings.touch("EventSourceMappings") && bad_functions.is_empty();
+        for (index, wire) in file.tests.into_iter().flatten().enumerate() {
+            let path = format!("Tests[{index}]");
+            let Some(node) = document.at(&path) else { continue };
+            let mut section = Section { path, node, findings };
+            let mappings = &self.configuration.mappings;
+            self.configuration.tests.extend(test::check(
+                wire,
+                mappings,
+                mappings_are_complete,
+                &directory,
+                &mut section,
+            ));
         }
     }
 

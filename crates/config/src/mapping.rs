@@ -3,15 +3,20 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pelton_core::{Arn, ArnError, FunctionName, Mapping, MappingId};
+use pelton_pattern::{Decoding, Filters, Pattern};
 
 use crate::destination;
 use crate::region;
 use crate::section::Section;
-use crate::wire::{EventSourceMapping, Tags};
+use crate::wire::{EventSourceMapping, FilterCriteria, Tags};
 
 const DEFAULT_BATCH_SIZE: u32 = 10;
 /// Without a batching window, and for FIFO queues always (developer guide, "Using Lambda with Amazon SQS").
 const MOST_RECORDS_WITHOUT_WINDOW: u32 = 10;
+/// AWS's text for any pattern it can't use; what follows it here is Pelton's own (spec 7.1).
+const INVALID_PATTERN: &str = "Invalid filter pattern definition.";
+const PATTERN_EXAMPLE: &str =
+    r#"write an object whose values are lists or objects, such as {"body": {"kind": ["order"]}}"#;
 const MOST_TAGS: usize = 50;
 const LONGEST_TAG_KEY: usize = 128;
 const LONGEST_TAG_VALUE: usize = 256;
@@ -37,10 +42,7 @@ pub(crate) fn check(wire: EventSourceMapping, section: &mut Section<'_>) -> Opti
     if sizes_are_known {
         check_batch(batch_size, window, event_source.as_ref(), section);
     }
-    if wire.filter_criteria.and_then(|criteria| criteria.filters).is_some_and(|filters| !filters.is_empty()) {
-        let message = "FilterCriteria is not supported by this version of Pelton";
-        section.problem("FilterCriteria", message, "remove it, and let the function skip the records it does not want");
-    }
+    let filters = filters(wire.filter_criteria, section);
     let maximum_retry_attempts = wire.maximum_retry_attempts;
     let destinations =
         destination::check(wire.destination_config, event_source.as_ref(), function_arn.as_ref(), section);
@@ -60,6 +62,7 @@ pub(crate) fn check(wire: EventSourceMapping, section: &mut Section<'_>) -> Opti
         enabled: wire.enabled.unwrap_or(true),
         batch_size: batch_size as usize,
         batching_window: Duration::from_secs(window.into()),
+        filters,
         report_batch_item_failures: wire.function_response_types.is_some_and(|types| !types.is_empty()),
         maximum_concurrency: wire
             .scaling_config
@@ -154,6 +157,23 @@ fn function_arn(source: &Arn, function: &FunctionName, section: &mut Section<'_>
             None
         }
     }
+}
+
+fn filters(criteria: Option<FilterCriteria>, section: &mut Section<'_>) -> Filters {
+    let filters = criteria.and_then(|criteria| criteria.filters).unwrap_or_default();
+    // One without a pattern has been reported.
+    let patterns: Vec<String> = filters.into_iter().map(|filter| filter.pattern.unwrap_or_default()).collect();
+    for (index, pattern) in patterns.iter().enumerate() {
+        let field = format!("FilterCriteria.Filters[{index}].Pattern");
+        if section.node.at(&field).is_none() || section.findings.touch(&format!("{}.{field}", section.path)) {
+            continue;
+        }
+        if let Err(error) = Pattern::compile(pattern) {
+            section.problem(&field, format!("{INVALID_PATTERN} {error}"), PATTERN_EXAMPLE);
+        }
+    }
+    // With a pattern that doesn't compile, the mapping as a whole isn't taken.
+    Filters::compile(&patterns, Decoding::Sqs).unwrap_or_default()
 }
 
 fn check_batch(batch_size: u32, window: u32, source: Option<&Arn>, section: &mut Section<'_>) {

@@ -172,7 +172,10 @@ fn constraint(path: &str, value: &str, rule: &str, otherwise: &str) -> String {
 
 /// A field as AWS's validation names it: `scalingConfig.maximumConcurrency`. `None` outside of functions and mappings.
 pub(crate) fn member(path: &str) -> Option<String> {
-    let (_, field) = path.split_once("].")?;
+    let (list, field) = path.split_once("].")?;
+    if list.starts_with("Tests") {
+        return None;
+    }
     let camel_case = |name: &str| {
         let mut characters = name.chars();
         characters.next().map(|first| first.to_ascii_lowercase().to_string() + characters.as_str()).unwrap_or_default()
@@ -183,7 +186,7 @@ pub(crate) fn member(path: &str) -> Option<String> {
 fn missing(path: &str) -> String {
     let field = path.rsplit('.').next().unwrap_or(path);
     match (field, member(path)) {
-        ("EventSourceArn", _) => "Unrecognized event source.".into(),
+        ("EventSourceArn", Some(_)) => "Unrecognized event source.".into(),
         (_, Some(member)) => format!(
             "1 validation error detected: Value null at '{member}' failed to satisfy constraint: Member must not be null"
         ),

@@ -35,6 +35,8 @@ pub(crate) struct File {
     /// What is polled, and which function gets it.
     #[schemars(required)]
     pub event_source_mappings: Option<Vec<EventSourceMapping>>,
+    /// Events and the mappings whose filters are to let them through: what `pelton test` checks.
+    pub tests: Option<Vec<Test>>,
 }
 
 /// Endpoints of single services.
@@ -107,6 +109,28 @@ pub(crate) struct Environment {
     pub variables: Option<BTreeMap<String, String>>,
 }
 
+/// One event and which mappings are to get it. Exactly one of `Body`, `Event` and `EventFile` gives the event.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(crate) struct Test {
+    /// What the test is about, for its report.
+    #[schemars(required, length(min = 1, max = 256))]
+    pub name: Option<String>,
+    /// The event source of the mappings that are asked.
+    #[schemars(required)]
+    pub event_source_arn: Option<String>,
+    /// The body of an SQS message.
+    pub body: Option<String>,
+    /// The record as the function would see it, as JSON in a text. Fields that no filter looks at may be left out.
+    pub event: Option<String>,
+    /// A file with the record, as in `Event`.
+    pub event_file: Option<String>,
+    /// The `FunctionName` of every mapping of the source whose filters let the event through, and of no other; an
+    /// empty list: none does.
+    #[schemars(required)]
+    pub matched_by: Option<Vec<String>>,
+}
+
 /// One event source and the function that gets its records: the fields of Lambda's CreateEventSourceMapping, which
 /// are those of `AWS::Lambda::EventSourceMapping`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -128,7 +152,7 @@ pub(crate) struct EventSourceMapping {
     /// How long a batch gathers records, in seconds, from its first record on. Not for FIFO queues.
     #[schemars(range(min = 0, max = 300), extend("default" = 0))]
     pub maximum_batching_window_in_seconds: Option<u32>,
-    /// Which records the function gets. Not supported by this version: anything but an empty list is refused.
+    /// Which records the function gets. Left out: all. A message that no filter lets through is deleted.
     pub filter_criteria: Option<FilterCriteria>,
     /// `ReportBatchItemFailures` lets the function name the records that failed, so that only those are retried.
     #[schemars(length(max = 1))]
@@ -152,7 +176,8 @@ pub(crate) struct EventSourceMapping {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(crate) struct FilterCriteria {
-    /// A record that fits any one of them passes.
+    /// A record that fits any one of them passes. At most five.
+    #[schemars(length(max = 5))]
     pub filters: Option<Vec<Filter>>,
 }
 
@@ -160,9 +185,8 @@ pub(crate) struct FilterCriteria {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(crate) struct Filter {
-    /// An event pattern, as JSON in a text.
-    #[schemars(length(max = 4096))]
-    #[expect(dead_code, reason = "part of the shape, so that pasted filters give one clear error")]
+    /// An event pattern, as JSON in a text, in EventBridge's pattern language.
+    #[schemars(required, length(max = 4096))]
     pub pattern: Option<String>,
 }
 

@@ -22,7 +22,7 @@ EventSourceMappings:
     Enabled: true
     BatchSize: 100
     MaximumBatchingWindowInSeconds: 5
-    FilterCriteria: {Filters: []}
+    FilterCriteria: {Filters: [{Pattern: '{\"body\": {\"kind\": [1]}}'}]}
     FunctionResponseTypes: [ReportBatchItemFailures]
     ScalingConfig: {MaximumConcurrency: 10}
     DestinationConfig:

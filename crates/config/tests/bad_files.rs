@@ -15,6 +15,10 @@ const FILES: &[(&str, &str)] = &[
     ("a bracket that is never closed", "EventSourceMappings: [\n"),
     ("wrong indentation", "Endpoints:\n  SQS: http://a\n Lambda: http://b\n"),
     ("a quote that is never closed", "Region: 'us-east-1\nEventSourceMappings: []\n"),
+    (
+        "tests of filters",
+        "EventSourceMappings: [{EventSourceArn: 'arn:aws:sqs:us-east-1:000000000000:q', FunctionName: work}]\nTests:\n- {}\n- {Name: two events, EventSourceArn: 'arn:aws:sqs:us-east-1:000000000000:q', Body: a, Event: '{}', MatchedBy: []}\n- {Name: no event, EventSourceArn: 'arn:aws:sqs:us-east-1:000000000000:q', MatchedBy: []}\n- {Name: no JSON, EventSourceArn: 'arn:aws:sqs:us-east-1:000000000000:q', Event: '{', MatchedBy: []}\n- {Name: no such source, EventSourceArn: 'arn:aws:sqs:us-east-1:000000000000:r', Body: a, MatchedBy: []}\n- {Name: no such function, EventSourceArn: 'arn:aws:sqs:us-east-1:000000000000:q', Body: a, MatchedBy: [work, other]}\n- {Name: no ARN, EventSourceArn: q, Body: a, MatchedBy: []}\n",
+    ),
     ("an unknown alias", "EventSourceMappings: *nothing\n"),
     ("an alias inside of what it refers to", "EventSourceMappings: &all [*all]\n"),
     ("a key given twice", "Region: us-east-1\nRegion: us-west-2\nEventSourceMappings: []\n"),
@@ -131,7 +135,18 @@ const FIELDS: &[(&str, &str)] = &[
     ("boolean that is none", "Enabled: maybe"),
     ("misspelt", "BatchSiz: 5\nbatchSize: 5\nScalingConfg: {}"),
     ("unknown", "Colour: red"),
-    ("filters", "FilterCriteria: {Filters: [{Pattern: '{\"body\": [\"a\"]}'}]}"),
+    (
+        "filters that are none",
+        "FilterCriteria:\n  Filters:\n  - {Pattern: 'null'}\n  - {Pattern: simple string}\n  - {Pattern: '{\"eventSource\": \"aws:sqs\"}'}\n  - {Pattern: '{\"body\": {\"kind\": []}}'}\n  - {Pattern: '{\"body\": {\"n\": [{\"numeric\": [\">\", 0, \">\", 0]}]}}'}",
+    ),
+    (
+        "a filter without a pattern",
+        "FilterCriteria: {Filters: [{}, {Pattern:}, {Patern: '{}'}, {Pattern: {body: [a]}}]}",
+    ),
+    (
+        "six filters",
+        "FilterCriteria:\n  Filters: [{Pattern: '{\"a\":[1]}'}, {Pattern: '{\"a\":[1]}'}, {Pattern: '{\"a\":[1]}'}, {Pattern: '{\"a\":[1]}'}, {Pattern: '{\"a\":[1]}'}, {Pattern: '{\"a\":[1]}'}]",
+    ),
     ("filters in the wrong place", "FilterCriteria: [{Pattern: '{}'}]"),
     ("response type unknown", "FunctionResponseTypes: [ReportItemFailures]"),
     ("response types too many", "FunctionResponseTypes: [ReportBatchItemFailures, ReportBatchItemFailures]"),

@@ -2,7 +2,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use pelton_config::{Loaded, Program, Runtime, load_text};
+use pelton_config::{Loaded, Program, Runtime, TestEvent, load_text};
 use pelton_core::DestinationArn;
 
 fn load(text: &str) -> Loaded {
@@ -66,7 +66,7 @@ EventSourceMappings:
     Enabled: false
     BatchSize: 10000
     MaximumBatchingWindowInSeconds: 300
-    FilterCriteria: {Filters: []}
+    FilterCriteria: {Filters: [{Pattern: '{\"body\": {\"kind\": [1]}}'}, {Pattern: '{\"body\": [{\"prefix\": \"x\"}]}'}]}
     FunctionResponseTypes: [ReportBatchItemFailures]
     ScalingConfig: {MaximumConcurrency: 1000}
     DestinationConfig:
@@ -79,6 +79,12 @@ EventSourceMappings:
   - EventSourceArn: arn:aws:sqs:us-east-1:000000000000:orders.fifo
     FunctionName: 000000000000:function:remote:1
     DestinationConfig: {OnSuccess: {}, OnFailure: {Destination: 'arn:aws:events:us-east-1:000000000000:event-bus/bus'}}
+Tests:
+  - Name: one
+    EventSourceArn: arn:aws:sqs:us-east-1:000000000000:orders
+    Body: '{\"kind\": 1}'
+    MatchedBy: ['arn:aws:lambda:us-east-1:000000000000:function:work:live']
+  - {Name: none, EventSourceArn: 'arn:aws:sqs:us-east-1:000000000000:orders.fifo', Event: '{\"body\": \"x\"}', MatchedBy: []}
 ",
     )
     .configuration;
@@ -119,6 +125,17 @@ EventSourceMappings:
     assert_eq!(orders.tags["team"], "007");
     assert_eq!(fifo.on_success, None);
     assert!(matches!(&fifo.on_failure, Some(DestinationArn::EventBus(_))));
+    assert_eq!(orders.filters.texts().len(), 2);
+    assert!(orders.filters.matches(br#"{"body": "{\"kind\": 1}"}"#) && !orders.filters.matches(br#"{"body": "y"}"#));
+    assert!(fifo.filters.is_empty());
+
+    let [one, none] = &configuration.tests[..] else { panic!("{:?}", configuration.tests) };
+    assert_eq!((one.name.as_str(), &one.event), ("one", &TestEvent::Record(r#"{"body":"{\"kind\": 1}"}"#.into())));
+    assert_eq!(
+        (&one.event_source, one.matched_by.iter().collect::<Vec<_>>()),
+        (&orders.event_source, vec![&orders.id])
+    );
+    assert!(none.matched_by.is_empty() && none.event == TestEvent::Record(r#"{"body": "x"}"#.into()));
 }
 
 #[test]

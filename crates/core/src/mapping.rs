@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use pelton_pattern::Filters;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -43,6 +44,9 @@ pub struct Mapping {
     pub batch_size: usize,
     /// `MaximumBatchingWindowInSeconds`: 0..=300 s; default 0.
     pub batching_window: Duration,
+    /// `FilterCriteria`: which records the function gets; default all. At most five filters, any one of which lets a
+    /// record through.
+    pub filters: Filters,
     /// Whether `FunctionResponseTypes` holds `ReportBatchItemFailures`.
     pub report_batch_item_failures: bool,
     /// `ScalingConfig.MaximumConcurrency`: 2..=1,000; default no limit of the mapping's own.

@@ -50,6 +50,8 @@ pub struct Polled {
 pub enum Disposition {
     /// The function has processed it.
     Delivered,
+    /// The mapping's filters don't let it through, so no function gets it.
+    Filtered,
     /// Given up, after its execution record was accepted.
     Discarded,
     /// Not processed; the source hands it out again by its own rule, or after the given time if one is given.

@@ -259,7 +259,9 @@ impl Shared {
                         None => {
                             match it.disposition {
                                 Disposition::Returned { .. } => metrics.returned.inc(),
-                                Disposition::Delivered | Disposition::Discarded => metrics.deleted.inc(),
+                                Disposition::Delivered | Disposition::Filtered | Disposition::Discarded => {
+                                    metrics.deleted.inc()
+                                }
                             };
                             if it.hidden_until.is_some_and(|until| until < now) {
                                 self.expired("its visibility timeout was over before it was settled");

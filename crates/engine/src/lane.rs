@@ -99,6 +99,8 @@ pub(crate) struct Lane {
     is_idle: bool,
     pause: Duration,
     partition_has_ended: bool,
+    /// What the filters don't let through, until it is settled.
+    filtered: Vec<Settling>,
     failures_in_a_row: u32,
     source_backoff: Backoff,
     failure_backoff: Backoff,
@@ -115,6 +117,7 @@ impl Lane {
             is_idle: shared.concurrency.running() <= 1,
             pause: Duration::ZERO,
             partition_has_ended: false,
+            filtered: Vec::new(),
             failures_in_a_row: 0,
             source_backoff: Backoff::new(SOURCE_PAUSE, LONGEST_SOURCE_PAUSE),
             failure_backoff: Backoff::new(FAILURE_PAUSE, LONGEST_FAILURE_PAUSE),
@@ -148,6 +151,7 @@ impl Lane {
                     }
                 }
                 Collected::Trouble(error) => {
+                    self.settle_filtered().await;
                     self.note(&error);
                     if self.batcher.is_empty() && self.shared.concurrency.try_leave() {
                         return LaneEnd::Left;
@@ -181,6 +185,7 @@ impl Lane {
                 };
                 return permit.map_or(Collected::Shutdown, |permit| Collected::Batch(self.batcher.take(), permit));
             }
+            self.settle_filtered().await;
             let wait = self.wait(now).await;
             if permit.is_none() {
                 permit = self.permit_while_holding().await;
@@ -193,7 +198,7 @@ impl Lane {
             if let Err(error) = self.poll(wait).await {
                 return Collected::Trouble(error);
             }
-            if self.batcher.is_empty() {
+            if self.batcher.is_empty() && self.filtered.is_empty() {
                 return Collected::Nothing;
             }
         }
@@ -238,10 +243,30 @@ impl Lane {
         if self.is_idle && !wait.is_zero() {
             shared.watch.set_backlog(0);
         }
+        let poll_was_full = polled.records.len() >= room;
         for held in Held::from_poll(polled, Instant::now()) {
-            self.batcher.push(held);
+            if shared.watch.mapping.filters.matches(&held.record.event) {
+                self.batcher.push(held);
+            } else {
+                let (hidden_until, receipt) = (held.hidden_until(), held.record.receipt);
+                self.filtered.push(Settling { receipt, disposition: Disposition::Filtered, hidden_until });
+            }
+        }
+        shared.watch.metrics.filtered.inc_by(self.filtered.len() as u64);
+        // The batch won't tell that there is more to fetch when part of the poll is missing from it.
+        if poll_was_full && !self.filtered.is_empty() && shared.can_use_another_poller() {
+            shared.concurrency.batch_was_full();
         }
         Ok(())
+    }
+
+    /// Takes what the filters don't let through out of the source, as AWS does.
+    async fn settle_filtered(&mut self) {
+        let filtered = std::mem::take(&mut self.filtered);
+        if !filtered.is_empty() {
+            let shared = self.shared.clone();
+            shared.heartbeat().during(self.batcher.waiting(), shared.settle(filtered)).await;
+        }
     }
 
     /// Has a batch processed, while what waits for the next one is kept hidden.
@@ -253,7 +278,9 @@ impl Lane {
             shared.drive(batch, permit)
         });
         let drives: Vec<_> = drives.collect();
-        let processed = shared.heartbeat().during(self.batcher.waiting(), join_all(drives)).await;
+        let filtered = shared.settle(std::mem::take(&mut self.filtered));
+        let work = async { tokio::join!(join_all(drives), filtered).0 };
+        let processed = shared.heartbeat().during(self.batcher.waiting(), work).await;
         if processed.iter().any(|processed| *processed) {
             self.failures_in_a_row = 0;
             self.failure_backoff.reset();
@@ -275,6 +302,7 @@ impl Lane {
 
     /// Hands back at once what was received and will not be invoked.
     async fn release(&mut self) {
+        self.settle_filtered().await;
         self.shared.release(self.batcher.take_all()).await;
     }
 }

@@ -25,6 +25,7 @@ pub(crate) struct MappingLabels {
 #[derive(Debug, Clone)]
 pub(crate) struct MappingMetrics {
     pub polled: Counter,
+    pub filtered: Counter,
     pub invoked: Counter,
     pub failed: Counter,
     pub dropped: Counter,
@@ -62,8 +63,9 @@ pub(crate) struct Metrics {
     batch_records: Histograms,
 }
 
-const COUNTERS: [(&str, &str); 16] = [
+const COUNTERS: [(&str, &str); 17] = [
     ("PolledEventCount", "Records received from the event source"),
+    ("FilteredOutEventCount", "Records that the filter criteria kept from the function"),
     ("InvokedEventCount", "Records sent to the function, counted again when they are sent again"),
     ("FailedInvokeEventCount", "Records whose invocation failed"),
     ("DroppedEventCount", "Records given up after MaximumRetryAttempts"),
@@ -124,21 +126,22 @@ impl Metrics {
         let gauge = |index: usize| self.gauges[index].get_or_create_owned(&labels);
         MappingMetrics {
             polled: counter(0),
-            invoked: counter(1),
-            failed: counter(2),
-            dropped: counter(3),
-            deleted: counter(4),
-            reported_failures: counter(5),
-            reported_successes: counter(6),
-            undelivered: counter(7),
-            invocations: counter(8),
-            errors: counter(9),
-            throttles: counter(10),
-            service_errors: counter(11),
-            source_errors: counter(12),
-            expired_receipts: counter(13),
-            settle_errors: counter(14),
-            returned: counter(15),
+            filtered: counter(1),
+            invoked: counter(2),
+            failed: counter(3),
+            dropped: counter(4),
+            deleted: counter(5),
+            reported_failures: counter(6),
+            reported_successes: counter(7),
+            undelivered: counter(8),
+            invocations: counter(9),
+            errors: counter(10),
+            throttles: counter(11),
+            service_errors: counter(12),
+            source_errors: counter(13),
+            expired_receipts: counter(14),
+            settle_errors: counter(15),
+            returned: counter(16),
             in_flight: gauge(0),
             concurrency: gauge(1),
             backlog: gauge(2),

@@ -37,6 +37,9 @@ pub struct MappingStatus {
     pub pollers: u64,
     /// Records received.
     pub polled: u64,
+    /// Records that the filter criteria kept from the function.
+    #[serde(default)]
+    pub filtered: u64,
     /// Records sent to the function.
     pub invoked: u64,
     /// Records whose invocation failed.
@@ -145,6 +148,7 @@ impl Watch {
             in_flight: count(self.metrics.in_flight.get()),
             pollers: count(self.metrics.concurrency.get()),
             polled: self.metrics.polled.get(),
+            filtered: self.metrics.filtered.get(),
             invoked: self.metrics.invoked.get(),
             failed: self.metrics.failed.get(),
             dropped: self.metrics.dropped.get(),

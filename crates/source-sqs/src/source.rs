@@ -145,7 +145,7 @@ impl Source for SqsSource {
         let mut shown = Vec::new();
         for (receipt, disposition) in settled {
             match disposition {
-                Disposition::Delivered | Disposition::Discarded => done.push(receipt.clone()),
+                Disposition::Delivered | Disposition::Filtered | Disposition::Discarded => done.push(receipt.clone()),
                 Disposition::Returned { after: Some(after) } => shown.push((receipt.clone(), *after)),
                 Disposition::Returned { after: None } => {}
             }

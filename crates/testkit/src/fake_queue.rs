@@ -249,7 +249,7 @@ impl Source for FakeQueue {
                 }
             };
             match disposition {
-                Disposition::Delivered | Disposition::Discarded => {
+                Disposition::Delivered | Disposition::Filtered | Disposition::Discarded => {
                     let message = state.messages.remove(index);
                     state.deleted.push(message.id);
                 }

@@ -7,6 +7,7 @@ mod conformance;
 mod destinations;
 mod event;
 mod fifo;
+mod filters;
 mod lambda_api;
 mod partial;
 mod process;

@@ -2,7 +2,9 @@
 
 pub mod check;
 pub mod completions;
+pub mod filter;
 pub mod run;
 pub mod schema;
 pub mod status;
+pub mod test;
 pub mod version;

@@ -19,6 +19,7 @@ pub fn mapping() -> Mapping {
         enabled: true,
         batch_size: 10,
         batching_window: Duration::ZERO,
+        filters: Default::default(),
         report_batch_item_failures: true,
         maximum_concurrency: None,
         on_success: None,

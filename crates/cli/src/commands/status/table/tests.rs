@@ -20,6 +20,7 @@ fn mapping(queue: &str) -> MappingStatus {
         in_flight: 2,
         pollers: 1,
         polled: 1300,
+        filtered: 0,
         invoked: 1300,
         failed: 4,
         dropped: 0,
