@@ -1,4 +1,6 @@
 //! Every delay between retries in Pelton. The only module that knows the `backoff` crate.
+//!
+//! Chance comes from `fastrand`'s generator of the thread, so that a test that seeds it gets the same delays again.
 use std::time::Duration;
 
 use backoff::ExponentialBackoff;
@@ -18,7 +20,8 @@ impl Backoff {
         let delays = ExponentialBackoff {
             current_interval: base,
             initial_interval: base,
-            randomization_factor: 0.5,
+            // Drawn below instead, from a source of chance that a simulation can seed.
+            randomization_factor: 0.0,
             multiplier: 2.0,
             max_interval: cap,
             max_elapsed_time: None,
@@ -30,7 +33,8 @@ impl Backoff {
     /// The next delay.
     pub fn next_delay(&mut self) -> Duration {
         // Without a limit on the elapsed time the crate always has a next delay.
-        self.delays.next_backoff().unwrap_or(self.cap).min(self.cap)
+        let delay = self.delays.next_backoff().unwrap_or(self.cap);
+        delay.mul_f64(0.5 + fastrand::f64()).min(self.cap)
     }
 
     /// The next delay, or what the other side asked for, if that is longer.

@@ -218,6 +218,7 @@ impl Source for FakeQueue {
             let next_visible = self.state().messages.iter().map(|message| message.visible_at).min();
             let until = next_visible.filter(|at| *at > Instant::now()).map_or(deadline, |at| at.min(deadline));
             tokio::select! {
+                biased;
                 () = sent => {}
                 () = tokio::time::sleep_until(until) => {}
             }

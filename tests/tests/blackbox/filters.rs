@@ -159,7 +159,7 @@ async fn several_filters_and_attributes(backend: Backend) {
 
 async fn in_a_fifo_queue_the_rest_keeps_its_order(backend: Backend) {
     let (queue, function) = (backend.fifo_queue(30).await, Function::new());
-    let message = |i: usize| json!({ "i": i, "kind": if i % 3 == 0 { "order" } else { "noise" } }).to_string();
+    let message = |i: usize| json!({ "i": i, "kind": if i.is_multiple_of(3) { "order" } else { "noise" } }).to_string();
     queue.send_to_groups((0..30).map(|i| (["a", "b"][i % 2], message(i))).collect::<Vec<_>>()).await;
     let only_orders = filters(&[json!({ "body": { "kind": ["order"] } })]);
     let _pelton = Pelton::start(&backend, &function, vec![mapping(&queue, &function, only_orders)]).await;
