@@ -110,6 +110,11 @@ impl FakeQueue {
         self.state().messages.iter().filter(|message| message.visible_at <= now).map(|it| it.id.clone()).collect()
     }
 
+    /// Ids in the queue, hidden or not, in the order of sending.
+    pub fn waiting(&self) -> Vec<String> {
+        self.state().messages.iter().map(|message| message.id.clone()).collect()
+    }
+
     /// Messages in the queue, hidden or not.
     pub fn len(&self) -> usize {
         self.state().messages.len()

@@ -11,8 +11,8 @@ use crate::schedule::Schedule;
 /// What has become of one message so far, as the world around the engine knows it.
 #[derive(Debug, Default)]
 struct Fate {
-    /// The function has seen it.
-    offered: bool,
+    /// The receive count at which the function saw it last; 0 if it never did.
+    offered_at: u32,
     /// Invocations that have it now.
     running: usize,
     /// The function has processed it, whether or not its answer arrived.
@@ -21,7 +21,7 @@ struct Fate {
     confirmed: bool,
     /// Receive counts whose last answer said that it failed.
     failed_receives: BTreeSet<u32>,
-    /// Receive counts at which it was handed to the engine.
+    /// The receive count at which it was handed to the engine last.
     receives: u32,
     /// Its execution record was accepted.
     reported: bool,
@@ -103,7 +103,7 @@ impl Ledger {
                     || fates.get(&before.id).is_some_and(|fate| fate.processed)
                     || ids[..place].contains(&before.id)
                     || before.id.starts_with('-');
-                let is_first = fates.get(id).is_none_or(|fate| !fate.offered);
+                let is_first = fates.get(id).is_none_or(|fate| fate.offered_at == 0);
                 if is_first && group.is_some() && before.group == group && !is_settled {
                     wrong.push(format!("order: {id} came before {} was at its end", before.id));
                 }
@@ -118,7 +118,7 @@ impl Ledger {
             if settings.calm && settings.heartbeat && fate.confirmed {
                 wrong.push(format!("duplicate: {id} had been processed"));
             }
-            fate.offered = true;
+            fate.offered_at = fate.receives;
             fate.running += 1;
         }
         if let Some(group) = ids.first().and_then(|id| self.group(id)) {
@@ -197,6 +197,23 @@ impl Ledger {
         (self.schedule.on_failure && !fate.reported).then(|| format!("early: {id} given up without a record"))
     }
 
+    /// The engine has ended in order, so nothing that it never showed to the function may still be hidden.
+    pub fn stopped(&self, queue: &FakeQueue) {
+        if !self.schedule.calm {
+            return;
+        }
+        let visible = queue.visible();
+        let state = self.state();
+        let is_held = |id: &String| {
+            let fate = state.fates.get(id)?;
+            (fate.receives > 0 && fate.receives != fate.offered_at && !visible.contains(id)).then(|| id.clone())
+        };
+        let waiting = queue.waiting();
+        let held: Vec<String> = waiting.iter().filter_map(is_held).collect();
+        drop(state);
+        held.into_iter().for_each(|id| self.violation(format!("shutdown: {id} was received and not handed back")));
+    }
+
     /// What must hold at the end.
     pub fn finish(&self, queue: &FakeQueue) {
         let (deleted, dead) = (queue.deleted(), queue.dead());
@@ -213,6 +230,10 @@ impl Ledger {
                     wrong.push(format!("lost: {id} is in the dead-letter queue without a limit"));
                 }
                 let strict = self.schedule.calm && self.schedule.heartbeat;
+                let failures = fate.failed_receives.len() as u32;
+                if strict && self.schedule.operations.is_empty() && last_receive != Some(failures) {
+                    wrong.push(format!("lost: {id} is in the dead-letter queue after {failures} failures"));
+                }
                 if strict && self.schedule.on_failure && failed_at_last && !fate.reported {
                     wrong.push(format!("lost: {id} is in the dead-letter queue without a record"));
                 }

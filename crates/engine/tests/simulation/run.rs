@@ -94,7 +94,7 @@ impl<'a> World<'a> {
             mapping: mapping(schedule, defect),
             source: Arc::new(DefectiveSource { inner: remote.clone(), defect }),
             invoker: function.clone(),
-            on_success: schedule.on_success.then(|| on_success as Arc<dyn Destination>),
+            on_success: schedule.on_success.then_some(on_success as Arc<dyn Destination>),
             on_failure: schedule.on_failure.then(|| on_failure.clone() as Arc<dyn Destination>),
         };
         Self { schedule, ledger, queue, remote, function, on_failure, plan }
@@ -150,6 +150,9 @@ impl<'a> World<'a> {
                 let begun = Instant::now();
                 let shutdown = supervisor.shutdown(grace).await;
                 self.ledger.note(format_args!("stopped: {shutdown:?}"));
+                if shutdown == Shutdown::Clean {
+                    self.ledger.stopped(&self.queue);
+                }
                 if begun.elapsed() > grace + Duration::from_secs(1) {
                     self.ledger.violation("hang: a shutdown took longer than its grace");
                 }

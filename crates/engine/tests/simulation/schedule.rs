@@ -138,9 +138,8 @@ impl Schedule {
         times.sort();
         messages.iter_mut().zip(times).for_each(|(message, at)| message.at = at);
         let count = if calm { rng.u32(0..2) } else { rng.u32(0..5) };
-        let mut operations: Vec<_> = (0..count)
-            .map(|_| (healed_at.mul_f64(rng.f64()), if calm { RESTART } else { operation(rng) }))
-            .collect();
+        let mut operations: Vec<_> =
+            (0..count).map(|_| (healed_at.mul_f64(rng.f64()), if calm { RESTART } else { operation(rng) })).collect();
         operations.sort_by_key(|(at, _)| *at);
         Self {
             seed,
