@@ -21,6 +21,16 @@ pub(crate) struct MappingLabels {
     FunctionName: String,
 }
 
+impl MappingLabels {
+    fn of(mapping: &Mapping) -> Self {
+        Self {
+            EventSourceMappingUUID: mapping.id.to_string(),
+            EventSourceArn: mapping.event_source.to_string(),
+            FunctionName: mapping.function.to_string(),
+        }
+    }
+}
+
 /// The metrics of one mapping.
 #[derive(Debug, Clone)]
 pub(crate) struct MappingMetrics {
@@ -61,6 +71,9 @@ pub(crate) struct Metrics {
     gauges: Vec<Gauges>,
     duration: Histograms,
     batch_records: Histograms,
+    pub reloads: Counter,
+    pub failed_reloads: Counter,
+    pub configuration_is_current: Gauge,
 }
 
 const COUNTERS: [(&str, &str); 17] = [
@@ -107,21 +120,41 @@ impl Metrics {
         registry.register("pelton_invocation_seconds", "Duration of invocations", duration.clone());
         let batch_records = Histograms::new_with_constructor(|| Histogram::new(exponential_buckets(1.0, 2.0, 15)));
         registry.register("pelton_batch_records", "Records in a batch", batch_records.clone());
+        let (reloads, failed_reloads, configuration_is_current) =
+            (Counter::default(), Counter::default(), Gauge::default());
+        registry.register("pelton_configuration_reloads", "Changed configurations taken over", reloads.clone());
+        let help = "Changed configurations refused, so that the one before stayed in force";
+        registry.register("pelton_configuration_reload_failures", help, failed_reloads.clone());
+        let help = "0 while the file was changed to something that was refused, else 1";
+        registry.register("pelton_configuration_is_current", help, configuration_is_current.clone());
+        configuration_is_current.set(1);
         Self {
             registry: Arc::new(Mutex::new(registry)),
             counters: counters.into(),
             gauges: gauges.into(),
             duration,
             batch_records,
+            reloads,
+            failed_reloads,
+            configuration_is_current,
         }
     }
 
+    /// Stops showing a mapping.
+    pub(crate) fn forget(&self, mapping: &Mapping) {
+        let labels = MappingLabels::of(mapping);
+        self.counters.iter().for_each(|family| {
+            family.remove(&labels);
+        });
+        self.gauges.iter().for_each(|family| {
+            family.remove(&labels);
+        });
+        self.duration.remove(&labels);
+        self.batch_records.remove(&labels);
+    }
+
     pub(crate) fn of(&self, mapping: &Mapping) -> MappingMetrics {
-        let labels = MappingLabels {
-            EventSourceMappingUUID: mapping.id.to_string(),
-            EventSourceArn: mapping.event_source.to_string(),
-            FunctionName: mapping.function.to_string(),
-        };
+        let labels = MappingLabels::of(mapping);
         let counter = |index: usize| self.counters[index].get_or_create_owned(&labels);
         let gauge = |index: usize| self.gauges[index].get_or_create_owned(&labels);
         MappingMetrics {

@@ -182,8 +182,31 @@ impl StatusHandle {
             mapping: Arc::new(mapping),
         });
         let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
-        watches.insert(watch.mapping.id, watch.clone());
+        let before = watches.insert(watch.mapping.id, watch.clone());
+        // The same mapping under another name of its function is another series.
+        if let Some(before) = before.filter(|before| before.mapping.function != watch.mapping.function) {
+            self.metrics.forget(&before.mapping);
+        }
         watch
+    }
+
+    pub(crate) fn forget(&self, mapping: MappingId) {
+        let forgotten = self.watches.lock().unwrap_or_else(PoisonError::into_inner).remove(&mapping);
+        if let Some(watch) = forgotten {
+            self.metrics.forget(&watch.mapping);
+        }
+    }
+
+    /// Counts a configuration that was taken over from its changed file.
+    pub fn configuration_taken_over(&self) {
+        self.metrics.reloads.inc();
+        self.metrics.configuration_is_current.set(1);
+    }
+
+    /// Counts a changed configuration that was refused, so that the one before stays in force.
+    pub fn configuration_refused(&self) {
+        self.metrics.failed_reloads.inc();
+        self.metrics.configuration_is_current.set(0);
     }
 
     /// Every mapping, ordered by id.

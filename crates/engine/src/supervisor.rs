@@ -1,10 +1,11 @@
 //! Runs mappings: one supervised task tree each, so that trouble in one never touches another.
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use pelton_core::{Clock, Destination, Invoker, Mapping, PartitionId, Redelivery, Source};
-use tokio::task::JoinSet;
+use pelton_core::{Clock, Destination, Invoker, Mapping, MappingId, PartitionId, Redelivery, Source};
+use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::Backoff;
@@ -47,6 +48,13 @@ pub struct Supervisor {
     status: StatusHandle,
     shutdown: CancellationToken,
     tasks: JoinSet<()>,
+    running: HashMap<MappingId, Running>,
+}
+
+/// The task tree of one mapping.
+struct Running {
+    stop: CancellationToken,
+    task: AbortHandle,
 }
 
 impl Supervisor {
@@ -57,6 +65,7 @@ impl Supervisor {
             clock,
             shutdown: CancellationToken::new(),
             tasks: JoinSet::new(),
+            running: HashMap::new(),
         }
     }
 
@@ -65,15 +74,46 @@ impl Supervisor {
         self.status.clone()
     }
 
-    /// Starts a mapping, or only lists it if it is disabled. Must be called within a tokio runtime.
+    /// Starts a mapping, or only lists it if it is disabled. One of the same id must have been stopped before; its
+    /// counts go on. Must be called within a tokio runtime.
     pub fn start(&mut self, plan: Plan) {
         let watch = self.status.watch(plan.mapping.clone());
         if !plan.mapping.enabled {
             watch.set_state("Disabled");
             return;
         }
-        let shutdown = self.shutdown.child_token();
-        self.tasks.spawn(supervise(plan, watch, self.clock.clone(), shutdown));
+        let (id, stop) = (plan.mapping.id, self.shutdown.child_token());
+        let task = self.tasks.spawn(supervise(plan, watch, self.clock.clone(), stop.clone()));
+        self.running.insert(id, Running { stop, task });
+    }
+
+    /// Stops some mappings, all at once and as [`Self::shutdown`] does, and returns when they have ended. The others run
+    /// on. Dropping the future leaves them to end by themselves.
+    pub async fn stop(&mut self, mappings: impl IntoIterator<Item = MappingId>, grace: Duration) -> Shutdown {
+        let stopping: Vec<MappingId> = mappings.into_iter().filter(|id| self.running.contains_key(id)).collect();
+        let stopped: Vec<&Running> = stopping.iter().filter_map(|id| self.running.get(id)).collect();
+        stopped.iter().for_each(|running| running.stop.cancel());
+        let tasks = &mut self.tasks;
+        let all_ended = async {
+            while !stopped.iter().all(|running| running.task.is_finished()) && tasks.join_next().await.is_some() {}
+        };
+        let outcome = match tokio::time::timeout(grace, all_ended).await {
+            Ok(()) => Shutdown::Clean,
+            Err(_) => {
+                stopped.iter().for_each(|running| running.task.abort());
+                while !stopped.iter().all(|running| running.task.is_finished()) && tasks.join_next().await.is_some() {}
+                Shutdown::Cut
+            }
+        };
+        stopping.iter().for_each(|id| {
+            self.running.remove(id);
+        });
+        outcome
+    }
+
+    /// Takes a mapping that was stopped out of status and metrics.
+    pub fn forget(&mut self, mapping: MappingId) {
+        self.status.forget(mapping);
     }
 
     /// Stops all mappings: no more polls; invocations in flight may end within `grace`; what was received but not

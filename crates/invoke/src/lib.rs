@@ -1,10 +1,8 @@
 //! Calls functions: the Lambda Invoke API, and local processes behind the Lambda Runtime API.
 
-mod functions;
 mod lambda;
 mod process;
 
-pub use functions::Functions;
 pub use lambda::LambdaInvoker;
 pub use process::{
     Launch, MAXIMUM_RESPONSE_BYTES, ProcessFunction, ProcessSettings, ProcessStatus, Runtime, RuntimeError, StartError,

@@ -2,8 +2,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use pelton_core::{Arn, ErrorKind, FunctionName, InvokeError, Response};
+use pelton_core::{Arn, ErrorKind, FunctionName, InvokeError, Invoker, Response};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
@@ -228,5 +229,16 @@ impl ProcessFunction {
         let status = self.status();
         let reason = status.last_error.map(|reason| format!("; last problem: {reason}")).unwrap_or_default();
         format!("no process took the invocation within {} s ({} running){reason}", waited.as_secs(), status.running)
+    }
+}
+
+#[async_trait]
+impl Invoker for ProcessFunction {
+    async fn invoke(&self, function: &FunctionName, payload: Bytes) -> Result<Response, InvokeError> {
+        Self::invoke(self, function, payload).await
+    }
+
+    fn slots(&self, _function: &FunctionName) -> Option<Arc<Semaphore>> {
+        Some(Self::slots(self))
     }
 }

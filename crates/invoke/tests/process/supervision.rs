@@ -2,8 +2,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pelton_core::{ErrorKind, FunctionName, Invoker as _};
-use pelton_invoke::{Functions, Launch, ProcessFunction, StartError};
+use pelton_core::{ErrorKind, FunctionName, Invoker};
+use pelton_invoke::{Launch, ProcessFunction, StartError};
 use serde_json::json;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -276,19 +276,14 @@ async fn what_can_not_be_started_is_refused() {
 }
 
 #[tokio::test]
-async fn functions_go_where_they_live() {
-    let code = Code::python(OBEDIENT);
-    let functions = Functions::new([code.start().await.function], None);
+async fn however_its_name_is_qualified_it_is_the_same_processes() {
+    let function = Code::python(OBEDIENT).start().await.function;
+    let invoker: &dyn Invoker = &function;
     for name in ["work", "work:live", "arn:aws:lambda:us-east-1:000000000000:function:work"] {
         let name: FunctionName = name.parse().unwrap();
-        assert_eq!(functions.invoke(&name, "{}".into()).await.unwrap().function_error, None);
-        assert_eq!(functions.slots(&name).unwrap().available_permits(), 1);
+        assert_eq!(invoker.invoke(&name, "{}".into()).await.unwrap().function_error, None);
+        assert_eq!(invoker.slots(&name).unwrap().available_permits(), 1);
     }
-    let other: FunctionName = "elsewhere".parse().unwrap();
-    let refused = functions.invoke(&other, "{}".into()).await.unwrap_err();
-    assert_eq!(refused.kind, ErrorKind::Refused);
-    assert!(refused.message.contains("no function 'elsewhere' under 'Functions'"), "{refused}");
-    assert!(functions.slots(&other).is_none());
-    functions.shutdown(PATIENCE).await;
-    assert_eq!(functions.local().next().unwrap().status().running, 0);
+    function.shutdown(PATIENCE).await;
+    assert_eq!(function.status().running, 0);
 }
