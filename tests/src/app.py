@@ -14,7 +14,7 @@ def note(entry):
 
 
 def handler(event, context):
-    note({"start": time.time(), "id": context.aws_request_id, "event": event})
+    note({"start": time.time(), "pid": os.getpid(), "id": context.aws_request_id, "event": event})
     try:
         return act(event)
     finally:

@@ -23,6 +23,8 @@ pub struct Seen {
     pub event: Value,
     /// Seconds since 1970.
     pub start: f64,
+    /// The process that was invoked.
+    pub pid: u64,
     /// Seconds since 1970; `None` while it runs, or if it never came back.
     pub end: Option<f64>,
 }
@@ -59,6 +61,11 @@ impl Function {
         Self { name: "work".into(), concurrency: 1, timeout: 20, folder }
     }
 
+    /// Under another name than `work`.
+    pub fn named(name: &str) -> Self {
+        Self { name: name.into(), ..Self::new() }
+    }
+
     /// With this many processes.
     pub fn with_concurrency(self, concurrency: u32) -> Self {
         Self { concurrency, ..self }
@@ -90,7 +97,10 @@ impl Function {
         let mut seen: Vec<(Value, Seen)> = Vec::new();
         for note in notes {
             match note["start"].as_f64() {
-                Some(start) => seen.push((note["id"].clone(), Seen { event: note["event"].clone(), start, end: None })),
+                Some(start) => {
+                    let (event, pid) = (note["event"].clone(), note["pid"].as_u64().unwrap());
+                    seen.push((note["id"].clone(), Seen { event, start, pid, end: None }));
+                }
                 None => {
                     let mut running = seen.iter_mut().rev();
                     if let Some((_, seen)) = running.find(|(id, seen)| *id == note["id"] && seen.end.is_none()) {

@@ -10,7 +10,7 @@ mod queue;
 pub use backend::Backend;
 pub use forwarder::Forwarder;
 pub use function::{Function, Seen, largest_overlap};
-pub use pelton::{Pelton, binary, mapping};
+pub use pelton::{Pelton, binary, complete, mapping};
 pub use queue::{Queue, body};
 
 use std::future::Future;

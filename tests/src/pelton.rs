@@ -44,12 +44,9 @@ impl Pelton {
     }
 
     /// Starts it on a configuration, to which it adds `Region` and `Listen`, and waits until it listens.
-    pub async fn run(mut configuration: Value) -> Self {
-        configuration["Region"] = json!("us-east-1");
-        configuration["Listen"] = json!("127.0.0.1:0");
+    pub async fn run(configuration: Value) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        // JSON is YAML.
-        std::fs::write(folder.path().join("pelton.yaml"), configuration.to_string()).unwrap();
+        std::fs::write(folder.path().join("pelton.yaml"), complete(configuration)).unwrap();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let mut command = command(folder.path());
         let child = command.arg("run").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
@@ -62,6 +59,38 @@ impl Pelton {
         })
         .await;
         pelton
+    }
+
+    /// Puts another configuration in the place of its file, at once and as a whole.
+    pub fn replace_configuration(&self, configuration: Value) {
+        self.replace_file(&complete(configuration));
+    }
+
+    /// Puts another text in the place of its file.
+    pub fn replace_file(&self, text: &str) {
+        let folder = tempfile::tempdir_in(self.folder.path()).unwrap();
+        std::fs::write(folder.path().join("new"), text).unwrap();
+        std::fs::rename(folder.path().join("new"), self.folder.path().join("pelton.yaml")).unwrap();
+    }
+
+    /// Writes its file anew, where it is.
+    pub fn write_file(&self, text: &str) {
+        std::fs::write(self.folder.path().join("pelton.yaml"), text).unwrap();
+    }
+
+    /// The value of a metric that has no labels.
+    pub fn metric(&self, name: &str) -> f64 {
+        let text = self.get("/metrics").1;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
+    }
+
+    /// Waits until this many changed configurations were taken over since the start.
+    pub async fn has_reloaded(&self, count: usize) {
+        crate::eventually(&format!("{count} reloads"), || async {
+            self.metric("pelton_configuration_reloads_total") as usize >= count
+        })
+        .await;
     }
 
     /// What it has logged so far.
@@ -92,6 +121,11 @@ impl Pelton {
     /// `LastProcessingResult` of a queue's mapping.
     pub fn result(&self, queue: &Queue) -> String {
         self.status(queue)["LastProcessingResult"].as_str().unwrap().to_owned()
+    }
+
+    /// Sends SIGHUP.
+    pub fn hang_up(&self) {
+        kill_process(self.pid(), Signal::HUP).unwrap();
     }
 
     /// Sends SIGTERM.
@@ -152,6 +186,13 @@ pub(crate) fn command(folder: &Path) -> Command {
     }
     command.envs([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")]);
     command
+}
+
+/// A configuration with what all tests share. JSON is YAML.
+pub fn complete(mut configuration: Value) -> String {
+    configuration["Region"] = json!("us-east-1");
+    configuration["Listen"] = json!("127.0.0.1:0");
+    configuration.to_string()
 }
 
 fn listening(line: &str) -> Option<String> {

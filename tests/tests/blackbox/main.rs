@@ -12,6 +12,7 @@ mod lambda_api;
 mod partial;
 mod process;
 mod redrive;
+mod reload;
 mod shutdown;
 mod tls;
 mod trouble;
