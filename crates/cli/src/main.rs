@@ -31,6 +31,10 @@ run. SIGTERM or Ctrl-C stops receiving, waits for invocations in flight
 (GracePeriodSeconds, 30 by default) and gives back what was not invoked. A
 second signal exits at once. Logs go to stderr; PELTON_LOG=debug shows more.
 
+SIGHUP or a change of the file has it read again: mappings and functions that
+changed stop and start, the others run on. A file with a problem is refused as
+a whole, and the one before stays in force.
+
 Exit status: 0 after a stop, 1 if it could not start, 130 after a second signal.
 Next: `pelton status`, or http://127.0.0.1:9400/metrics";
 
