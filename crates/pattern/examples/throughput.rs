@@ -1,5 +1,11 @@
 //! How many small events a second one core matches, as `cargo xtask bench` reports it.
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program for people")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a program for people that
+    measures real time"
+)]
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

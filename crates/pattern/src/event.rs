@@ -98,20 +98,26 @@ impl<'e> Json<'e> {
         }
     }
 
+    fn nested(path: &str, json: Self) -> Self {
+        let mut fields = Vec::new();
+        Self::put(&mut fields, path, json);
+        Self::Object(fields)
+    }
+
     fn put(fields: &mut Vec<(Cow<'e, str>, Self)>, path: &str, json: Self) {
         match path.split_once('.') {
             None => fields.push((Cow::Owned(path.to_owned()), json)),
             Some((name, rest)) => {
-                let index = fields.iter().rposition(|(known, _)| known == name).unwrap_or_else(|| {
-                    fields.push((Cow::Owned(name.to_owned()), Self::Object(Vec::new())));
-                    fields.len() - 1
-                });
-                // A scalar of that name and a dotted key can't both be seen: the later one counts.
-                if !matches!(fields[index].1, Self::Object(_)) {
-                    fields[index].1 = Self::Object(Vec::new());
-                }
-                if let Self::Object(inner) = &mut fields[index].1 {
-                    Self::put(inner, rest, json);
+                let known = fields.iter_mut().rev().find(|(known, _)| known == name);
+                match known.map(|(_, known)| known) {
+                    Some(Self::Object(inner)) => Self::put(inner, rest, json),
+                    // Both are seen, as two elements of a list are.
+                    Some(Self::List(items)) => items.push(Self::nested(rest, json)),
+                    Some(other) => {
+                        let scalar = std::mem::replace(other, Self::List(Vec::new()));
+                        *other = Self::List(vec![scalar, Self::nested(rest, json)]);
+                    }
+                    None => fields.push((Cow::Owned(name.to_owned()), Self::nested(rest, json))),
                 }
             }
         }
@@ -176,6 +182,7 @@ impl<'e> Visitor<'e> for Reader<'_> {
 
     fn visit_map<A: MapAccess<'e>>(self, mut entries: A) -> Result<Json<'e>, A::Error> {
         let mut fields = Vec::new();
+        let mut dotted = Vec::new();
         while let Some(Key(key)) = entries.next_key()? {
             match self.0.along(&key) {
                 None => {
@@ -183,9 +190,12 @@ impl<'e> Visitor<'e> for Reader<'_> {
                 }
                 Some(mentioned) => {
                     let json = entries.next_value_seed(Reader(mentioned))?;
-                    if key.contains('.') { Json::put(&mut fields, &key, json) } else { fields.push((key, json)) }
+                    if key.contains('.') { dotted.push((key, json)) } else { fields.push((key, json)) }
                 }
             }
+        }
+        for (key, json) in dotted {
+            Json::put(&mut fields, &key, json);
         }
         Ok(Json::Object(fields))
     }

@@ -8,6 +8,9 @@ use crate::pattern::Leaf;
 /// Values longer than this are cut in an explanation, in characters.
 const LONGEST_VALUE: usize = 60;
 
+/// More lines than this for one filter are left off.
+const MOST_LINES: usize = 20;
+
 /// Whether an event matches, and which leaf decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
@@ -34,15 +37,22 @@ impl Explanation {
         let single = filters.len() == 1;
         for (index, (filter_matched, findings)) in filters.into_iter().enumerate() {
             let title = if single { String::new() } else { format!("filter {}: ", index + 1) };
-            // Only what agrees with the whole decided: a choice or list element that failed beside one that held, or
-            // held beside a field that failed, did not.
-            let decisive = findings.into_iter().filter(|finding| finding.matched == filter_matched);
-            lines.extend(decisive.map(|finding| format!("{title}{}", finding.text)));
+            // Only what agrees with the whole decided: what held beside a field that failed did not.
+            let mut decisive: Vec<String> = findings
+                .into_iter()
+                .filter(|finding| finding.matched == filter_matched)
+                .map(|finding| format!("{title}{}", finding.text))
+                .collect();
+            decisive.dedup();
+            if decisive.len() > MOST_LINES {
+                decisive.truncate(MOST_LINES);
+                decisive.push(format!("{title}and more of the kind"));
+            }
+            lines.extend(decisive);
             if filter_matched {
                 break;
             }
         }
-        lines.dedup();
         Self { matched, lines }
     }
 }
@@ -68,6 +78,21 @@ impl Trace {
 
     pub fn into_findings(self) -> Vec<Finding> {
         self.0.map(RefCell::into_inner).unwrap_or_default()
+    }
+
+    /// Where the notes stand now, for [`Self::keep_since`].
+    pub fn position(&self) -> usize {
+        self.0.as_ref().map_or(0, |findings| findings.borrow().len())
+    }
+
+    /// Drops what was noted since then, but for what agrees with how it came out. Of misfits, some are enough.
+    pub fn keep_since(&self, position: usize, matched: bool) {
+        let Some(findings) = &self.0 else { return };
+        let mut findings = findings.borrow_mut();
+        let at = position.min(findings.len());
+        let since = findings.split_off(at);
+        let most = if matched { usize::MAX } else { MOST_LINES + 1 };
+        findings.extend(since.into_iter().filter(|finding| finding.matched == matched).take(most));
     }
 
     pub fn leaf(&self, leaf: &Leaf, json: Option<&Json<'_>>, matched: bool) {

@@ -7,8 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::event::{Json, Mentioned, Scalar};
 use crate::explain::{Explanation, Trace};
-use crate::pattern::{Fields, Leaf, Pattern, PatternError, Rule};
-use crate::test::Test;
+use crate::mend::mend;
+use crate::pattern::{Pattern, PatternError};
+use crate::subject::{Payload, Subject};
 
 /// What of a record is decoded before it is matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -94,16 +95,14 @@ impl Filters {
         &self.0.texts
     }
 
-    /// Whether some filter lets the event through. What can't be read as JSON doesn't match.
+    /// Whether some filter lets the event through. What can't be read as JSON doesn't match. In a string, half a
+    /// surrogate pair, or bytes that are no UTF-8, count as U+FFFD.
     pub fn matches(&self, event: &[u8]) -> bool {
         if self.is_empty() {
             return true;
         }
         self.with_subject(event, |subject| {
-            self.0
-                .patterns
-                .iter()
-                .any(|pattern| subject.fields(&pattern.rule, Some(subject.record), true, &Trace::off()))
+            self.0.patterns.iter().any(|pattern| subject.matches(pattern, &Trace::off()))
         })
         .unwrap_or(false)
     }
@@ -113,7 +112,7 @@ impl Filters {
         self.with_subject(event, |subject| {
             let decide = |pattern: &Pattern| {
                 let trace = Trace::on();
-                let matched = subject.fields(&pattern.rule, Some(subject.record), true, &trace);
+                let matched = subject.matches(pattern, &trace);
                 (matched, trace.into_findings())
             };
             Explanation::of(self.0.patterns.iter().map(decide).collect())
@@ -122,7 +121,14 @@ impl Filters {
 
     fn with_subject<T>(&self, event: &[u8], decide: impl FnOnce(&Subject<'_, '_>) -> T) -> Result<T, EventError> {
         let compiled = &*self.0;
-        let json = compiled.mentioned.read(event).map_err(EventError::Json)?;
+        let mended;
+        let json = match compiled.mentioned.read(event) {
+            Ok(json) => json,
+            Err(error) => {
+                mended = mend(event).ok_or(EventError::Json(error))?;
+                compiled.mentioned.read(&mended).map_err(EventError::Json)?
+            }
+        };
         let record = match compiled.decoding {
             Decoding::Kinesis => json.get("kinesis").ok_or(EventError::NoKinesis)?,
             _ => &json,
@@ -138,71 +144,18 @@ impl Filters {
             _ => None,
         };
         let text = bytes.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let mended;
         let json = match (&bytes, compiled.in_payload.fields.is_empty()) {
-            (Some(bytes), false) => compiled.in_payload.read(bytes).ok(),
+            (Some(bytes), false) => match compiled.in_payload.read(bytes) {
+                Ok(json) => Some(json),
+                Err(_) => {
+                    mended = mend(bytes);
+                    mended.as_deref().and_then(|bytes| compiled.in_payload.read(bytes).ok())
+                }
+            },
             _ => None,
         };
         let text = text.map(|text| Json::Scalar(Scalar::Text(Cow::Borrowed(text))));
         Ok(decide(&Subject { record, payload: Some(Payload { name, text: text.as_ref(), json: json.as_ref() }) }))
-    }
-}
-
-/// What patterns are matched against.
-struct Subject<'s, 'e> {
-    record: &'s Json<'e>,
-    payload: Option<Payload<'s, 'e>>,
-}
-
-struct Payload<'s, 'e> {
-    name: &'static str,
-    text: Option<&'s Json<'e>>,
-    /// `None` also where nothing looks inside.
-    json: Option<&'s Json<'e>>,
-}
-
-impl<'s, 'e> Subject<'s, 'e> {
-    /// Whether an object satisfies what is asked of its fields. Of a list, one element must satisfy all of it.
-    fn fields(&self, rule: &Fields, json: Option<&Json<'e>>, is_root: bool, trace: &Trace) -> bool {
-        if let Some(Json::List(items)) = json
-            && !items.is_empty()
-        {
-            return items.iter().any(|item| self.fields(rule, Some(item), is_root, trace));
-        }
-        let field = |(name, rule): &(String, Rule)| {
-            let payload = self.payload.as_ref().filter(|payload| is_root && payload.name == name);
-            match (rule, payload) {
-                (Rule::Leaf(leaf), Some(payload)) => self.leaf(leaf, payload.text, trace),
-                (Rule::Leaf(leaf), None) => self.leaf(leaf, json.and_then(|json| json.get(name)), trace),
-                (Rule::Object(inner), Some(payload)) => match payload.json {
-                    Some(json) => self.fields(inner, Some(json), false, trace),
-                    None => {
-                        trace.no_json(name);
-                        false
-                    }
-                },
-                (Rule::Object(inner), None) => self.fields(inner, json.and_then(|json| json.get(name)), false, trace),
-            }
-        };
-        let choice = |choices: &Vec<Fields>| choices.iter().any(|rule| self.fields(rule, json, is_root, trace));
-        rule.fields.iter().all(field) && rule.choices.iter().all(choice)
-    }
-
-    fn leaf(&self, leaf: &Leaf, json: Option<&Json<'e>>, trace: &Trace) -> bool {
-        let matched = leaf.tests.iter().any(|test| match (test, json) {
-            (Test::Absent, _) => !self.has_value_at(&leaf.path),
-            (_, None) => false,
-            (test, Some(json)) => json.any_scalar(&mut |scalar| test.matches(scalar)),
-        });
-        trace.leaf(leaf, json, matched);
-        matched
-    }
-
-    fn has_value_at(&self, path: &[String]) -> bool {
-        match (&self.payload, path) {
-            (Some(payload), [name, inside @ ..]) if payload.name == name && !inside.is_empty() => {
-                payload.json.is_some_and(|json| json.has_value_at(inside))
-            }
-            _ => self.record.has_value_at(path),
-        }
     }
 }

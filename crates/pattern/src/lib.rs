@@ -2,12 +2,16 @@
 //! once, and of it only what some pattern mentions is looked at. No I/O.
 
 mod compile;
+mod complexity;
 mod event;
 mod explain;
 mod filters;
 mod locate;
+mod mend;
 mod number;
+mod operator;
 mod pattern;
+mod subject;
 mod test;
 mod wildcard;
 

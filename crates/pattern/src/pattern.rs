@@ -11,12 +11,16 @@ pub const MAXIMUM_LENGTH: usize = 4096;
 #[derive(Debug, Clone)]
 pub struct Pattern {
     pub(crate) rule: Fields,
+    /// How many of its leaves ask whether something is absent.
+    pub(crate) absences: usize,
 }
 
 impl Pattern {
-    /// Compiles a pattern. With a key given twice, the last one counts.
+    /// Compiles a pattern. With a key given twice, the last one counts. A field can be 100 levels deep at most. The
+    /// wildcards of one list are refused together where one text could be at more than ten places of them at once, as
+    /// AWS does ("rule is too complex").
     pub fn compile(text: &str) -> Result<Self, PatternError> {
-        compile::compile(text).map(|rule| Self { rule })
+        compile::compile(text)
     }
 }
 
@@ -66,4 +70,6 @@ pub(crate) struct Leaf {
     pub tests: Vec<Test>,
     /// As it was written.
     pub text: String,
+    /// The number of this leaf among those that ask whether something is absent.
+    pub absence: Option<usize>,
 }

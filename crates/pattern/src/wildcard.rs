@@ -33,6 +33,11 @@ impl Wildcard {
         Ok(Self { pieces })
     }
 
+    /// The texts between the stars; of a wildcard without a star, its one text.
+    pub fn pieces(&self) -> &[String] {
+        &self.pieces
+    }
+
     /// Finds each piece at its first place after the one before: with nothing but stars between, that is never wrong.
     pub fn matches(&self, text: &str) -> bool {
         let [first, middle @ .., last] = &self.pieces[..] else {

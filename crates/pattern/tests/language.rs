@@ -115,6 +115,12 @@ fn objects_lists_and_dots() {
     assert!(!matches(&json!({ "a.b": { "c": [1] } }), &json!({ "a": { "b": { "c": 1 } } })));
     assert!(matches(&json!({ "a.b": [1], "a": { "c": [2] } }), &json!({ "a": { "b": 1, "c": 2 } })));
     assert!(matches(&json!({ "a": { "b": [1], "c": [2] } }), &json!({ "a": { "c": 2 }, "a.b": 1 })));
+    assert!(matches(&json!({ "a": { "b": [1], "c": [2] } }), &json!({ "a.b": 1, "a": { "c": 2 } })));
+    for event in [json!({ "a": 3, "a.b": 1 }), json!({ "a.b": 1, "a": 3 }), json!({ "a.b": 1, "a": [3, 4] })] {
+        assert!(matches(&json!({ "a": { "b": [1] } }), &event), "{event}");
+        let either = json!({ "$or": [{ "a": [3] }, { "a": { "b": [9] } }] });
+        assert!(matches(&either, &event), "{event}");
+    }
 }
 
 #[test]
@@ -168,6 +174,8 @@ fn what_is_refused_says_where_and_why() {
         (r#"{"k": [{"exists": "true"}]}"#, "k[0].exists", 19, "true or false"),
         (r#"{"k": [{"wildcard": "a**b"}]}"#, "k[0].wildcard", 21, "'**'"),
         (r#"{"k": [{"wildcard": ["a"]}]}"#, "k[0].wildcard", 21, "takes a string"),
+        (r#"{"k": [{"wildcard": "*:*:*:*:*:event-bus/*"}]}"#, "k", 7, "too complex"),
+        (r#"{"k": [{"anything-but": {"wildcard": ["*aaaaaaaaaa", "b"]}}]}"#, "k", 7, "too complex"),
         (r#"{"k": [{"cidr": "10.0.0.0"}]}"#, "k[0].cidr", 17, "block of addresses"),
         (r#"{"k": [{"cidr": "10.0.0.0/33"}]}"#, "k[0].cidr", 17, "block of addresses"),
         (r#"{"k": [{"cidr": 10}]}"#, "k[0].cidr", 17, "takes a string"),
@@ -192,6 +200,8 @@ fn what_is_refused_says_where_and_why() {
         (r#"{"k": [{"anything-but": {"numeric": ["=", 1]}}]}"#, "k[0].anything-but", 25, "knows no 'numeric'"),
         (r#"{"$or": [{"a": [1]}, {"b": 2}]}"#, "$or[1].b", 28, "write [2]"),
         (r#"{"$or": [{"a": [1]}]}"#, "$or[0].a", 16, "unrecognized match type 'a'"),
+        (r#"{"$or": [{"a": [1]}]}"#, "$or[0].a", 16, "$or takes a list of two objects or more"),
+        (r#"{"$or": []}"#, "$or", 9, "empty list"),
         ("{\"body\": {\n  \"kind\": \"x\"}}", "body.kind", 11, "write [\"x\"]"),
     ] {
         let error = Pattern::compile(text).expect_err(text);
@@ -212,6 +222,20 @@ fn a_pattern_has_at_most_4096_characters() {
     assert_eq!(pattern(MAXIMUM_LENGTH).chars().count(), MAXIMUM_LENGTH);
     assert!(Pattern::compile(&pattern(MAXIMUM_LENGTH)).is_ok());
     assert!(Pattern::compile(&pattern(MAXIMUM_LENGTH + 1)).unwrap_err().reason.contains("4097 characters"));
+}
+
+#[test]
+fn a_field_is_at_most_100_levels_deep_and_small_stacks_do() {
+    let dotted = |levels: usize| format!(r#"{{"{}": [1]}}"#, vec!["a"; levels].join("."));
+    let error = Pattern::compile(&dotted(101)).unwrap_err();
+    assert!(error.reason.contains("101 levels deep"), "{error}");
+    let events = [r#"{"a":"#.repeat(100) + "1" + &"}".repeat(100), dotted(100).replace("[1]", "1")];
+    let small = std::thread::Builder::new().stack_size(512 * 1024);
+    let matched = small.spawn(move || {
+        let filters = Filters::compile(&[dotted(100)], Decoding::AsGiven).unwrap();
+        events.map(|event| filters.matches(event.as_bytes()) && filters.explain(event.as_bytes()).unwrap().matched)
+    });
+    assert_eq!(matched.unwrap().join().unwrap(), [true, true]);
 }
 
 #[test]

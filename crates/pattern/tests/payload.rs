@@ -111,9 +111,46 @@ fn deep_events_and_lone_surrogates() {
     assert!(!filters.matches(format!(r#"{{"kind": {}}}"#, deep(100_000)).as_bytes()));
     assert!(filters.explain(format!(r#"{{"kind": {}}}"#, deep(100_000)).as_bytes()).is_err());
     assert!(filters.matches(br#"{"other": "\ud800", "kind": "order"}"#));
-    assert!(!filters.matches(br#"{"kind": "\ud800"}"#), "no value that a pattern could name");
+    assert!(!filters.matches(br#"{"kind": "\ud800"}"#));
     assert!(!filters.matches(b"{\"kind\": \"\xff\"}"));
     assert!(!filters.matches(b""));
+}
+
+#[test]
+fn a_field_that_holds_half_a_surrogate_pair_costs_no_other_field() {
+    let filters = Filters::compile(
+        &[r#"{"body": {"note": ["x"]}}"#, r#"{"body": {"kind": ["order"], "name": [{"exists": false}]}}"#],
+        Decoding::Sqs,
+    )
+    .unwrap();
+    assert!(filters.matches(&message(r#"{"note": "\ud800", "kind": "order"}"#)));
+    assert!(filters.matches(&message(r#"{"\udc00": 1, "kind": "order"}"#)), "in a name");
+    assert!(!filters.matches(&message(r#"{"name": "\ud800", "kind": "order"}"#)), "it exists");
+    assert!(filters.matches(br#"{"body": "{\"kind\": \"order\", \"note\": \"\ud800\"}"}"#), "in the body itself");
+    let text = self::filters(json!({ "data": { "note": [{ "suffix": "\u{fffd}" }] } }), Decoding::Kinesis);
+    // {"note":"a\xff"}
+    let record = br#"{"kinesis": {"data": "eyJub3RlIjoiYf8ifQ=="}}"#;
+    assert!(text.matches(record) && text.explain(record).unwrap().matched, "bytes that are no UTF-8 count as U+FFFD");
+}
+
+#[test]
+fn a_long_list_takes_no_longer_than_reading_it() {
+    let pattern = json!({ "list": { "missing": [{ "exists": false }], "n": [1] } });
+    let event = format!(r#"{{"list": [{}]}}"#, vec!["{}"; 300_000].join(","));
+    let filters = filters(pattern, Decoding::AsGiven);
+    assert!(!filters.matches(event.as_bytes()));
+    let explanation = filters.explain(event.as_bytes()).unwrap();
+    assert!(explanation.lines.len() < 30, "{explanation}");
+}
+
+#[test]
+fn an_explanation_leaves_out_what_did_not_decide() {
+    let pattern = json!({ "list": { "a": [1], "b": [2] } });
+    let event = br#"{"list": [{"a": 1, "b": 3}, {"a": 1, "b": 2}]}"#;
+    let explanation = filters(pattern.clone(), Decoding::AsGiven).explain(event).unwrap();
+    assert_eq!(explanation.lines, ["list.a is 1, which fits [1]", "list.b is 2, which fits [2]"]);
+    let explanation = filters(pattern, Decoding::AsGiven).explain(br#"{"list": [{"a": 1}, {"a": 3}]}"#).unwrap();
+    assert_eq!(explanation.lines, ["list.b is missing, which does not fit [2]", "list.a is 3, which does not fit [1]"]);
 }
 
 #[test]
