@@ -50,6 +50,13 @@ impl<T: Batchable> Batcher<T> {
         self.waiting.push_back(record);
     }
 
+    /// Puts a record in the place of one that waits, counted from the front.
+    pub fn replace(&mut self, place: usize, record: T) {
+        let Some(waiting) = self.waiting.get_mut(place) else { return };
+        self.bytes = self.bytes + record.size() - waiting.size();
+        *waiting = record;
+    }
+
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()

@@ -299,7 +299,7 @@ impl Shared {
         }
     }
 
-    fn expired(&self, reason: &str) {
+    pub(crate) fn expired(&self, reason: &str) {
         self.watch.metrics.expired_receipts.inc();
         tracing::warn!(reason, "a message was hidden for too short a time: it may be delivered twice");
     }

@@ -18,6 +18,8 @@ pub(crate) struct Held {
     pub maximum_receives: Option<u32>,
     hidden_for: Option<Duration>,
     hidden_until: Option<Instant>,
+    /// When the source would have shown the record again without any extension.
+    natural_return: Option<Instant>,
     extended: bool,
 }
 
@@ -49,20 +51,22 @@ impl Held {
             maximum_receives,
             hidden_for,
             hidden_until: hidden_for.map(|hidden_for| received_at + hidden_for),
+            natural_return: hidden_for.map(|hidden_for| received_at + hidden_for),
             extended: false,
         })
     }
 
-    /// When the source would have shown the record again without any extension.
-    fn natural_return(&self) -> Option<Instant> {
-        self.hidden_for.map(|hidden_for| self.received_at + hidden_for)
+    /// The same record, received once more while it waited: the new receipt is the one that counts, the batching
+    /// window goes on.
+    pub(crate) fn received_again(&self, again: Self) -> Self {
+        Self { received_at: self.received_at, ..again }
     }
 
     /// How to hand the record back so that it comes no later than AWS would bring it: an extended record gets its
     /// original time back.
     pub(crate) fn returned(&self, now: Instant) -> Disposition {
         let after = if self.extended {
-            self.natural_return().map(|natural| natural.saturating_duration_since(now))
+            self.natural_return.map(|natural| natural.saturating_duration_since(now))
         } else {
             None
         };

@@ -246,7 +246,7 @@ impl Lane {
         let poll_was_full = polled.records.len() >= room;
         for held in Held::from_poll(polled, Instant::now()) {
             if shared.watch.mapping.filters.matches(&held.record.event) {
-                self.batcher.push(held);
+                self.push(held);
             } else {
                 let (hidden_until, receipt) = (held.hidden_until(), held.record.receipt);
                 self.filtered.push(Settling { receipt, disposition: Disposition::Filtered, hidden_until });
@@ -258,6 +258,22 @@ impl Lane {
             shared.concurrency.batch_was_full();
         }
         Ok(())
+    }
+
+    /// Adds a record to the batch. One that waits there already has been shown again by its source, because it could
+    /// not be kept hidden: it takes the old one's place, so that no batch holds a message twice or out of order.
+    fn push(&mut self, held: Held) {
+        let waiting = self.batcher.waiting();
+        let same = |waiting: &Held| waiting.record.id == held.record.id;
+        // A record received for the first time waits nowhere: no need to look.
+        let place = if held.record.receive_count > 1 { waiting.iter().position(same) } else { None };
+        let Some(place) = place else {
+            self.batcher.push(held);
+            return;
+        };
+        let again = waiting[place].received_again(held);
+        self.batcher.replace(place, again);
+        self.shared.expired("received again while it waited for its batch");
     }
 
     /// Takes what the filters don't let through out of the source, as AWS does.

@@ -30,6 +30,7 @@ struct Fate {
 #[derive(Debug, Default)]
 struct State {
     fates: BTreeMap<String, Fate>,
+    records: u64,
     running: usize,
     running_groups: BTreeMap<String, usize>,
     trace: Vec<String>,
@@ -108,6 +109,9 @@ impl Ledger {
                     wrong.push(format!("order: {id} came before {} was at its end", before.id));
                 }
             }
+            if ids[..place].contains(id) {
+                wrong.push(format!("duplicate: {id} is twice in one batch"));
+            }
             let fate = fates.entry(id.clone()).or_default();
             if id.starts_with('-') {
                 wrong.push(format!("filter: {id} was invoked"));
@@ -166,7 +170,14 @@ impl Ledger {
     /// OnFailure has accepted a record.
     pub fn reported(&self, id: &str) {
         self.note(format_args!("record of {id} accepted"));
-        self.state().fates.entry(id.to_owned()).or_default().reported = true;
+        let mut state = self.state();
+        state.records += 1;
+        state.fates.entry(id.to_owned()).or_default().reported = true;
+    }
+
+    /// Records that OnFailure has accepted.
+    pub fn records(&self) -> u64 {
+        self.state().records
     }
 
     /// The engine settles a message.

@@ -56,6 +56,36 @@ fn a_seed_always_gives_the_same_run() {
     }
 }
 
+/// Whatever the model allows must also come up, else it shows nothing.
+#[test]
+fn the_schedules_reach_every_corner() {
+    let outcomes: Vec<_> = (0..300).map(|seed| run(&Schedule::generate(seed), None)).collect();
+    for corner in [
+        "Delivered",
+        "Filtered",
+        "Discarded",
+        "Returned { after: None }",
+        "Returned { after: Some(0ns) }",
+        "Returned { after: Some(1",
+        "record of",
+        "invoke fails: Transient",
+        "invoke fails: Throttled",
+        "invoke fails: Refused",
+        "QueueDown",
+        "FunctionDown",
+        "DestinationDown",
+        "stopped: Clean",
+        "stopped: Cut",
+        "Abort",
+        "dead-letter queue: 1",
+        "call fails",
+        "answer lost",
+    ] {
+        let count = outcomes.iter().filter(|outcome| outcome.trace.iter().any(|line| line.contains(corner))).count();
+        assert!(count >= 3, "'{corner}' came up in {count} of 300 schedules");
+    }
+}
+
 /// Runs schedules with a defect until the model complains about it.
 fn is_noticed(defect: Defect, kind: &str) {
     let complaint = |seed| {

@@ -101,9 +101,13 @@ impl Line {
         }
         let result = match course {
             Course::Works => Ok(work.await),
-            Course::Fails(kind) => Err(kind),
+            Course::Fails(kind) => {
+                self.ledger.note(format_args!("call fails: {kind:?}"));
+                Err(kind)
+            }
             Course::LosesAnswer(kind) => {
                 work.await;
+                self.ledger.note(format_args!("answer lost: {kind:?}"));
                 Err(kind)
             }
         };

@@ -129,14 +129,22 @@ impl<'a> World<'a> {
         while !self.queue.is_empty() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        self.ledger.note("the end");
+        let (deleted, dead) = (self.queue.deleted().len(), self.queue.dead().len());
+        self.ledger.note(format_args!("deleted: {deleted}, in the dead-letter queue: {dead}"));
         let status = supervisor.status();
         if supervisor.shutdown(LONG_GRACE).await != Shutdown::Clean {
             self.ledger.violation("hang: the last shutdown was cut short");
         }
-        let in_flight = status.mappings()[0].in_flight;
-        if in_flight != 0 {
-            self.ledger.violation(format!("status: {in_flight} in flight after the shutdown"));
+        let status = status.mappings().remove(0);
+        let mut counts = vec![("in flight", status.in_flight, 0), ("pollers", status.pollers, 0)];
+        if self.schedule.calm && self.schedule.heartbeat && self.schedule.operations.is_empty() {
+            counts.push(("deleted", status.deleted, self.queue.deleted().len() as u64));
+            counts.push(("reported", status.reported_failures, self.ledger.records()));
+            counts.push(("expired", status.expired_receipts, 0));
+            counts.push(("undelivered", status.destination_delivery_failures, 0));
+        }
+        for (what, count, expected) in counts.into_iter().filter(|(_, count, expected)| count != expected) {
+            self.ledger.violation(format!("status: {what} {count}, not {expected}"));
         }
         self.ledger.finish(&self.queue);
     }
