@@ -23,5 +23,8 @@ mod watermark;
 
 pub use backoff::Backoff;
 pub use batcher::MAXIMUM_PAYLOAD_BYTES;
+// For the fuzz targets, which stand outside the workspace; no part of the interface.
+#[doc(hidden)]
+pub use response::{Outcome, interpret};
 pub use status::{LastError, MappingStatus, StatusHandle};
 pub use supervisor::{Plan, Shutdown, Supervisor};
