@@ -3,6 +3,7 @@
 
 mod backends;
 mod demo;
+mod fuzz;
 mod step;
 mod test;
 

@@ -7,6 +7,7 @@ use tokio::process::Command;
 use tokio::time::Instant;
 
 use crate::backends::{Backends, progress};
+use crate::fuzz::fuzz;
 use crate::step::{Interrupted, cargo, done, run, run_watching, say, took};
 
 /// Tests that may run at the same time in one test program: they share two backends.
@@ -19,6 +20,7 @@ pub async fn test(interrupted: &mut Interrupted) -> anyhow::Result<()> {
     run("lints", cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]), interrupted).await?;
     interrupted.or("dependency rule", dependency_rule()).await?;
     deny(interrupted).await?;
+    fuzz(interrupted).await?;
     run("build what the tests run", cargo(&["build", "-p", "pelton-cli", "-p", "pelton-test-function"]), interrupted)
         .await?;
     run("build the tests", cargo(&["test", "--workspace", "--no-run"]), interrupted).await?;
