@@ -7,6 +7,7 @@ mod fake_destination;
 mod fake_invoker;
 mod fake_queue;
 mod fake_shard;
+pub mod fault_proxy;
 
 pub use fake_destination::FakeDestination;
 pub use fake_invoker::{FakeInvoker, Reply};
