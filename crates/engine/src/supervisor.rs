@@ -207,6 +207,8 @@ async fn poll(shared: Arc<Shared>) {
             return;
         }
         tokio::select! {
+            // In this order, so that a simulation goes the same way twice.
+            biased;
             () = shared.concurrency.growth() => {}
             Some(ended) = lanes.join_next() => match ended {
                 Ok(LaneEnd::PartitionEnded) => return,
