@@ -1,7 +1,8 @@
-//! The commands a person types: `cargo xtask demo`, `cargo xtask test`, `cargo xtask backends`.
+//! The commands a person types: `cargo xtask demo`, `test`, `backends` and `bench`.
 #![allow(clippy::print_stdout, reason = "a command line program prints")]
 
 mod backends;
+mod bench;
 mod demo;
 mod fuzz;
 mod step;
@@ -43,6 +44,18 @@ enum Command {
     Test,
     /// Start the backends that tests need, print how to use them, and stop them on Ctrl-C
     Backends,
+    /// Measure the release build beside bare loops and other mappers, and print ratios
+    ///
+    /// Everything takes about ten minutes after the build, and wants a machine with nothing else to do. docs/benchmarks.md
+    /// holds the last full run.
+    Bench {
+        /// pattern, engine, start, loop, ministack, delay, idle; everything without a name
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// Fewer messages, samples and seconds: shows that it works, not how fast
+        #[arg(long)]
+        quick: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -65,6 +78,10 @@ fn carry_out() -> anyhow::Result<()> {
             Command::Demo => demo::demo(&mut interrupted).await,
             Command::Test => test::test(&mut interrupted).await,
             Command::Backends => backends::backends(&mut interrupted).await,
+            Command::Bench { mut names, quick } => {
+                names.extend(quick.then(|| "--quick".to_owned()));
+                bench::bench(&names, &mut interrupted).await
+            }
         }
     })
 }

@@ -5,4 +5,5 @@ mod event;
 mod queue;
 mod source;
 
+pub use event::{AbsentMd5, event};
 pub use source::SqsSource;
