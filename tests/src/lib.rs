@@ -2,14 +2,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "used by tests only")]
 
 mod backend;
+mod campaign;
 mod forwarder;
 mod function;
+mod lambda_server;
 mod pelton;
 mod queue;
 
 pub use backend::Backend;
+pub use campaign::{Campaign, seed};
 pub use forwarder::Forwarder;
 pub use function::{Function, Seen, largest_overlap};
+pub use lambda_server::LambdaServer;
 pub use pelton::{Pelton, binary, complete, mapping};
 pub use queue::{Queue, body};
 

@@ -123,6 +123,11 @@ impl Pelton {
         self.status(queue)["LastProcessingResult"].as_str().unwrap().to_owned()
     }
 
+    /// Whether the process that was started still runs.
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// Sends SIGHUP.
     pub fn hang_up(&self) {
         kill_process(self.pid(), Signal::HUP).unwrap();

@@ -6,6 +6,7 @@ mod cli;
 mod conformance;
 mod destinations;
 mod event;
+mod faults;
 mod fifo;
 mod filters;
 mod lambda_api;
