@@ -9,6 +9,7 @@ mod event;
 mod faults;
 mod fifo;
 mod filters;
+mod killed;
 mod lambda_api;
 mod partial;
 mod process;
