@@ -7,6 +7,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -92,9 +93,10 @@ impl Aws {
             loader = loader.region(Region::new(region.clone()));
         }
         let ca_bundle = settings.ca_bundle.clone().or_else(|| std::env::var_os("AWS_CA_BUNDLE").map(PathBuf::from));
-        if let Some(path) = ca_bundle.filter(|path| !path.as_os_str().is_empty()) {
-            loader = loader.http_client(http_client(path)?);
-        }
+        // Also without a bundle of its own: left to itself, each of the SDK's clients would make a pool, and load the
+        // system's certificates, for itself.
+        let http_client = http_client(ca_bundle.filter(|path| !path.as_os_str().is_empty()))?;
+        loader = loader.http_client(http_client);
         Ok(Self { base: loader.load().await, settings })
     }
 
@@ -135,19 +137,31 @@ impl Aws {
     }
 }
 
-fn http_client(path: PathBuf) -> Result<SharedHttpClient, AwsError> {
+/// The SDK's default client, which takes proxies from the environment, with the bundle's certificates added.
+fn http_client(ca_bundle: Option<PathBuf>) -> Result<SharedHttpClient, AwsError> {
+    let context = ca_bundle.map(tls_context).transpose()?.unwrap_or_default();
+    Ok(aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = aws_smithy_http_client::ConnectorBuilder::default()
+            .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
+            .tls_context(context.clone())
+            .proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(settings.cloned());
+        if let Some(components) = components {
+            connector.set_sleep_impl(components.sleep_impl());
+        }
+        connector.build()
+    }))
+}
+
+fn tls_context(path: PathBuf) -> Result<TlsContext, AwsError> {
     let pem = std::fs::read(&path).map_err(|source| AwsError::CaBundle { path: path.clone(), source })?;
     if !pem.windows(27).any(|window| window == b"-----BEGIN CERTIFICATE-----") {
         return Err(AwsError::NoCertificate(path));
     }
-    let context = TlsContext::builder()
+    TlsContext::builder()
         .with_trust_store(TrustStore::default().with_pem_certificate(pem))
         .build()
-        .map_err(|error| AwsError::Tls { path, message: error.to_string() })?;
-    Ok(aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
-        .tls_context(context)
-        .build_https())
+        .map_err(|error| AwsError::Tls { path, message: error.to_string() })
 }
 
 #[cfg(test)]
