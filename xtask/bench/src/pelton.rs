@@ -18,10 +18,20 @@ const STOP_LIMIT: Duration = Duration::from_secs(40);
 /// A function that does nothing.
 pub const NO_OPERATION: &str = "def handler(event, context):\n    return None\n";
 
+/// The same, noting in `STARTED` that its process is up.
+pub const NOTED_NO_OPERATION: &str = "import os
+with open(os.environ['STARTED'], 'a') as started:
+    started.write('up\\n')
+
+def handler(event, context):
+    return None
+";
+
 /// What Pelton is to run.
 pub struct Setup {
     folder: TempDir,
     port: u16,
+    configuration: Value,
 }
 
 impl Setup {
@@ -45,9 +55,23 @@ impl Setup {
             }],
             "EventSourceMappings": queues.iter().map(mapping).collect::<Vec<_>>(),
         });
+        let setup = Self { folder, port, configuration };
+        setup.write()?;
+        Ok(setup)
+    }
+
+    /// Enables or disables all mappings: of a running Pelton by a reload.
+    pub fn enable(&mut self, enabled: bool) -> anyhow::Result<()> {
+        for mapping in self.configuration["EventSourceMappings"].as_array_mut().into_iter().flatten() {
+            mapping["Enabled"] = enabled.into();
+        }
+        self.write()
+    }
+
+    fn write(&self) -> anyhow::Result<()> {
         // JSON is YAML.
-        std::fs::write(folder.path().join("pelton.yaml"), serde_json::to_string_pretty(&configuration)?)?;
-        Ok(Self { folder, port })
+        let text = serde_json::to_string_pretty(&self.configuration)?;
+        Ok(std::fs::write(self.folder.path().join("pelton.yaml"), text)?)
     }
 
     /// What the function wrote to `STARTED`.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::Extent;
 use crate::backend::{Backend, Queue};
-use crate::pelton::{NO_OPERATION, Setup};
+use crate::pelton::{NO_OPERATION, NOTED_NO_OPERATION, Setup};
 use crate::row::{Goal, Row};
 use crate::statistics::median;
 
@@ -91,12 +91,18 @@ async fn of_bare_loop(backend: &Backend, messages: usize, at_once: usize) -> any
     Ok(rate)
 }
 
-/// From the first message received to the last one deleted.
+/// From the first message received to the last one deleted. As with the others, the function's processes are up before.
 async fn of_pelton_on(backend: &Backend, messages: usize) -> anyhow::Result<f64> {
     let queue = backend.preloaded(messages).await?;
-    let setup = Setup::new(&backend.endpoint, std::slice::from_ref(&queue), NO_OPERATION, CONCURRENCY)?;
+    let mut setup = Setup::new(&backend.endpoint, std::slice::from_ref(&queue), NOTED_NO_OPERATION, CONCURRENCY)?;
+    setup.enable(false)?;
     let mut pelton = setup.start()?;
     let limit = Instant::now() + LIMIT;
+    while std::fs::read_to_string(setup.started_file()).unwrap_or_default().lines().count() < CONCURRENCY {
+        ensure!(Instant::now() < limit, "the function's processes don't start");
+        tokio::time::sleep(STEP).await;
+    }
+    setup.enable(true)?;
     while pelton.count("Polled").await? == 0 {
         ensure!(Instant::now() < limit, "Pelton receives nothing");
         tokio::time::sleep(STEP / 10).await;
