@@ -51,8 +51,10 @@ async fn a_backend_that_accepts_and_never_answers_is_survived(backend: Backend) 
     pelton_tests::eventually("the mapping is fine", || async { pelton.result(&queue) == "OK" }).await;
 }
 
-on_both_backends!(a_fifth_of_all_calls_fails_on_a_standard_queue, a_fifth_of_all_calls_fails_on_a_fifo_queue);
-mod hung {
+on_both_backends!(a_fifth_of_all_calls_fails_on_a_standard_queue);
+// LocalStack 4.9 refuses to delete a FIFO message whose function took longer than the visibility timeout: it compares
+// the time since the receive with the last timeout that was set, so that an extension by as much doesn't count.
+mod with_extensions_that_count {
     use super::*;
-    on_ministack!(a_backend_that_accepts_and_never_answers_is_survived);
+    on_ministack!(a_fifth_of_all_calls_fails_on_a_fifo_queue, a_backend_that_accepts_and_never_answers_is_survived,);
 }
