@@ -1,5 +1,5 @@
 //! A Lambda Invoke API whose one function notes what it is given. It outlives the Pelton that calls it.
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -32,7 +32,8 @@ pub struct LambdaServer {
 
 #[derive(Debug, Default)]
 struct Notes {
-    offers: BTreeMap<u64, u32>,
+    /// The numbers of the messages that it was ever given.
+    offered: BTreeSet<u64>,
     processed: Vec<u64>,
 }
 
@@ -50,11 +51,6 @@ impl LambdaServer {
     /// The numbers of the messages in the order in which they were processed, again for each time.
     pub fn processed(&self) -> Vec<u64> {
         self.notes.lock().unwrap().processed.clone()
-    }
-
-    /// The numbers of the messages that it was ever given.
-    pub fn offered(&self) -> BTreeSet<u64> {
-        self.notes.lock().unwrap().offers.keys().copied().collect()
     }
 }
 
@@ -85,12 +81,7 @@ async fn answer(request: Request<Incoming>, notes: &Mutex<Notes>) -> Result<Resp
             continue;
         }
         let what = message["do"].as_str().unwrap_or_default();
-        let is_first = {
-            let mut notes = notes.lock().unwrap();
-            let offers = notes.offers.entry(number).or_default();
-            *offers += 1;
-            *offers == 1
-        };
+        let is_first = notes.lock().unwrap().offered.insert(number);
         if what == "slow" {
             tokio::time::sleep(SLOW).await;
         }

@@ -1,5 +1,6 @@
 //! A queue of a test.
 use std::collections::HashMap;
+use std::time::Duration;
 
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry};
 use serde_json::Value;
@@ -66,7 +67,7 @@ impl Queue {
 
     /// Receives and deletes until there are `count` messages; more than 30 s is a failure.
     pub async fn take(&self, count: usize) -> Vec<Message> {
-        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
         let mut taken = Vec::new();
         while taken.len() < count {
             assert!(tokio::time::Instant::now() < deadline, "{} of {count} messages in {}", taken.len(), self.name);
@@ -91,12 +92,17 @@ impl Queue {
     }
 
     /// Waits until no message is left, visible or hidden.
+    pub async fn is_drained(&self) {
+        self.is_drained_within(Duration::from_secs(30)).await;
+    }
+
+    /// The same, with a deadline of its own.
     ///
     /// One reading is no proof: LocalStack takes a message out of the visible ones first and adds it to the hidden ones
     /// later, so that on a busy machine a receive under way shows as an empty queue. Readings in a row are.
-    pub async fn is_drained(&self) {
+    pub async fn is_drained_within(&self, limit: Duration) {
         let empty_in_a_row = std::cell::Cell::new(0);
-        crate::eventually(&format!("{} is empty", self.name), || async {
+        pelton_testkit::eventually(&format!("{} is empty", self.name), limit, || async {
             let is_empty = self.counts().await == (0, 0);
             empty_in_a_row.set(if is_empty { empty_in_a_row.get() + 1 } else { 0 });
             empty_in_a_row.get() >= EMPTY_READINGS
