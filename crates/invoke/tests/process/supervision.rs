@@ -277,8 +277,8 @@ async fn what_can_not_be_started_is_refused() {
 
 #[tokio::test]
 async fn however_its_name_is_qualified_it_is_the_same_processes() {
-    let function = Code::python(OBEDIENT).start().await.function;
-    let invoker: &dyn Invoker = &function;
+    let function = Code::python(OBEDIENT).start().await;
+    let invoker: &dyn Invoker = &*function;
     for name in ["work", "work:live", "arn:aws:lambda:us-east-1:000000000000:function:work"] {
         let name: FunctionName = name.parse().unwrap();
         assert_eq!(invoker.invoke(&name, "{}".into()).await.unwrap().function_error, None);
