@@ -50,10 +50,12 @@ impl Shared {
             Some(permit) => Some(permit),
             None => self.heartbeat().during(&mut batch, self.permit()).await,
         };
-        let Some(_permit) = permit else {
+        let Some(permit) = permit else {
             self.release(batch).await;
             return false;
         };
+        let mut permit = Some(permit);
+        let redelivery = self.source.redelivery();
         self.watch.metrics.batch_records.observe(batch.len() as f64);
         let mut order = Watermark::default();
         let mut tickets: Vec<Ticket> = batch.iter().map(|held| order.open(held.record.receipt.clone())).collect();
@@ -81,6 +83,9 @@ impl Shared {
                     return processed;
                 }
             };
+            // The function is free: another batch may have it while this one is reported and settled. One that is
+            // retried here keeps its place.
+            drop(permit.take_if(|_| redelivery == Redelivery::BySource));
             self.note(&outcome, batch.len(), response.as_ref());
             let policy = Policy {
                 redelivery: self.source.redelivery(),

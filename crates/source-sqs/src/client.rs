@@ -23,6 +23,7 @@ const RECEIVE_MARGIN: Duration = Duration::from_secs(10);
 /// The longest visibility timeout (SQS quota: 12 hours).
 const LONGEST_VISIBILITY: u64 = 43_200;
 
+/// Calls SQS in one region. Cheap to clone: all queues of the region share one.
 #[derive(Debug, Clone)]
 pub struct Client {
     calls: aws_sdk_sqs::Client,
@@ -30,6 +31,7 @@ pub struct Client {
 }
 
 impl Client {
+    /// From an SDK configuration with region, credentials and, where it isn't AWS, endpoint.
     pub fn new(config: &aws_config::SdkConfig) -> Self {
         let calls = aws_sdk_sqs::Client::new(config);
         // One attempt: the engine's pause after an error is the retry, and a repeated receive after a lost answer
@@ -48,7 +50,7 @@ impl Client {
     }
 
     /// Finds the queue by its ARN, unless its URL is known, and reads its settings.
-    pub async fn describe(&self, arn: &Arn, url: Option<String>) -> Result<Queue, SourceError> {
+    pub(crate) async fn describe(&self, arn: &Arn, url: Option<String>) -> Result<Queue, SourceError> {
         let url = match url {
             Some(url) => url,
             None => {
@@ -84,7 +86,7 @@ impl Client {
     }
 
     /// `ApproximateNumberOfMessages`.
-    pub async fn backlog(&self, arn: &Arn, queue: &Queue) -> Result<Option<u64>, SourceError> {
+    pub(crate) async fn backlog(&self, arn: &Arn, queue: &Queue) -> Result<Option<u64>, SourceError> {
         let name = QueueAttributeName::ApproximateNumberOfMessages;
         let call = self.calls.get_queue_attributes().queue_url(&queue.url).attribute_names(name.clone());
         let attributes = call.send().await.map_err(|error| refused("GetQueueAttributes", arn, &error))?;
@@ -92,7 +94,7 @@ impl Client {
     }
 
     /// One ReceiveMessage. `wait` is cut to whole seconds.
-    pub async fn receive(
+    pub(crate) async fn receive(
         &self,
         arn: &Arn,
         queue: &Queue,
@@ -115,7 +117,12 @@ impl Client {
     }
 
     /// One DeleteMessageBatch of at most [`BATCH`] entries.
-    pub async fn delete(&self, arn: &Arn, queue: &Queue, receipts: &[Receipt]) -> Result<Vec<Unsettled>, SourceError> {
+    pub(crate) async fn delete(
+        &self,
+        arn: &Arn,
+        queue: &Queue,
+        receipts: &[Receipt],
+    ) -> Result<Vec<Unsettled>, SourceError> {
         let mut call = self.calls.delete_message_batch().queue_url(&queue.url);
         for (i, receipt) in receipts.iter().enumerate() {
             let entry = DeleteMessageBatchRequestEntry::builder().id(i.to_string()).receipt_handle(&receipt.0).build();
@@ -126,7 +133,7 @@ impl Client {
     }
 
     /// One ChangeMessageVisibilityBatch of at most [`BATCH`] entries; times are cut to whole seconds.
-    pub async fn change_visibility(
+    pub(crate) async fn change_visibility(
         &self,
         arn: &Arn,
         queue: &Queue,

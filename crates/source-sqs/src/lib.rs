@@ -5,5 +5,6 @@ mod event;
 mod queue;
 mod source;
 
+pub use client::Client;
 pub use event::{AbsentMd5, event};
 pub use source::SqsSource;

@@ -29,9 +29,9 @@ pub struct SqsSource {
 impl SqsSource {
     /// A queue, by its ARN. `batching_window` is the mapping's: AWS writes events a little differently with one.
     /// `idle_wait` is the longest single wait of an idle poll: up to 20 s.
-    pub fn new(config: &aws_config::SdkConfig, arn: Arn, batching_window: Duration, idle_wait: Duration) -> Self {
+    pub fn new(client: Client, arn: Arn, batching_window: Duration, idle_wait: Duration) -> Self {
         Self {
-            client: Client::new(config),
+            client,
             queue: QueueCache::new(arn.clone()),
             arn,
             absent_md5: if batching_window.is_zero() { AbsentMd5::Absent } else { AbsentMd5::Null },

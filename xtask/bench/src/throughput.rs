@@ -15,7 +15,7 @@ use crate::row::{Goal, Row};
 use crate::statistics::median;
 
 /// Processes of the no-operation function that Pelton runs.
-const CONCURRENCY: usize = 8;
+const CONCURRENCY: usize = 4;
 /// What the bare loop is tried with.
 const AT_ONCE: [usize; 4] = [1, 4, 8, 16];
 const STEP: Duration = Duration::from_millis(20);

@@ -14,12 +14,13 @@ use crate::aws::Aws;
 pub struct Parts {
     aws: Aws,
     functions: Functions,
+    queues: BTreeMap<String, pelton_source_sqs::Client>,
     clients: BTreeMap<String, Clients>,
 }
 
 impl Parts {
     pub fn new(aws: Aws, functions: Functions) -> Self {
-        Self { aws, functions, clients: BTreeMap::new() }
+        Self { aws, functions, queues: BTreeMap::new(), clients: BTreeMap::new() }
     }
 
     pub fn aws(&self) -> &Aws {
@@ -39,6 +40,7 @@ impl Parts {
     ) -> Vec<Arc<ProcessFunction>> {
         if let Some(aws) = aws {
             self.aws = aws;
+            self.queues.clear();
             self.clients.clear();
         }
         let ended = stop.iter().filter_map(|name| self.functions.remove(name)).collect();
@@ -49,15 +51,14 @@ impl Parts {
     /// A mapping with everything it works with.
     pub fn plan(&mut self, mapping: &Mapping) -> Plan {
         let region = mapping.event_source.region();
-        let source = SqsSource::new(
-            &self.aws.sqs_config(region),
-            mapping.event_source.clone(),
-            mapping.batching_window,
-            self.aws.idle_wait(),
-        );
+        let aws = &self.aws;
+        let queues = self.queues.entry(region.to_owned());
+        let queues = queues.or_insert_with(|| pelton_source_sqs::Client::new(&aws.sqs_config(region))).clone();
+        let source =
+            SqsSource::new(queues, mapping.event_source.clone(), mapping.batching_window, self.aws.idle_wait());
         let invoker: Arc<dyn Invoker> = match self.functions.get(mapping.function.name()) {
             Some(local) => local.clone(),
-            None => Arc::new(LambdaInvoker::new(self.aws.lambda(mapping.function_arn.region()))),
+            None => Arc::new(LambdaInvoker::new(self.clients(mapping.function_arn.region()).lambda.clone())),
         };
         Plan {
             source: Arc::new(source),
@@ -74,14 +75,17 @@ impl Parts {
             "" => mapping.event_source.region(),
             region => region,
         };
+        Some(pelton_destinations::connect(self.clients(region), arn, mapping.overflow_bucket.as_ref()))
+    }
+
+    fn clients(&mut self, region: &str) -> &Clients {
         let aws = &self.aws;
-        let clients = self.clients.entry(region.to_owned()).or_insert_with(|| Clients {
+        self.clients.entry(region.to_owned()).or_insert_with(|| Clients {
             sqs: aws.sqs(region),
             sns: aws.sns(region),
             eventbridge: aws.eventbridge(region),
             lambda: aws.lambda(region),
             s3: aws.s3(region),
-        });
-        Some(pelton_destinations::connect(clients, arn, mapping.overflow_bucket.as_ref()))
+        })
     }
 }
