@@ -8,7 +8,7 @@ use pelton_config::Configuration;
 /// How long an idle poll of AWS itself waits: SQS's longest.
 const AWS_WAIT: Duration = Duration::from_secs(20);
 /// The same for an emulator: shorter, because a stop waits for the poll under way, and requests there cost nothing.
-const EMULATOR_WAIT: Duration = Duration::from_secs(5);
+const EMULATOR_WAIT: Duration = Duration::from_secs(6);
 /// AWS's own default, where neither file, environment nor profile names a region.
 const DEFAULT_REGION: &str = "us-east-1";
 
