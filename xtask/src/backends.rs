@@ -1,33 +1,42 @@
 //! `cargo xtask backends`, and what the tests use of it.
 use anyhow::Context as _;
-use pelton_testkit::backend::{self, LOCALSTACK_VARIABLE, MINISTACK_VARIABLE, Server};
+use pelton_testkit::backend::{self, DYNAMODB_VARIABLE, LOCALSTACK_VARIABLE, MINISTACK_VARIABLE, Server};
 
 use crate::step::{Interrupted, say};
 
-/// Both backends, running. Dropping it stops them.
+/// All backends, running. Dropping it stops them.
 pub struct Backends {
     localstack: Server,
     ministack: Server,
+    dynamodb: Server,
 }
 
 impl Backends {
     /// Installs them if need be, and starts them on free ports.
     pub async fn start() -> anyhow::Result<Self> {
-        let (ministack, localstack) =
-            tokio::try_join!(async { backend::start_ministack(&progress).await.context("MiniStack") }, async {
-                backend::start_localstack(&progress).await.context("LocalStack")
-            },)?;
-        Ok(Self { localstack, ministack })
+        let (ministack, localstack, dynamodb) = tokio::try_join!(
+            async { backend::start_ministack(&progress).await.context("MiniStack") },
+            async { backend::start_localstack(&progress).await.context("LocalStack") },
+            async { backend::start_dynamodb(&progress).await.context("DynamoDB Local") },
+        )?;
+        Ok(Self { localstack, ministack, dynamodb })
     }
 
     /// What a test finds them by.
-    pub fn variables(&self) -> [(&'static str, &str); 2] {
-        [(LOCALSTACK_VARIABLE, self.localstack.endpoint()), (MINISTACK_VARIABLE, self.ministack.endpoint())]
+    pub fn variables(&self) -> [(&'static str, &str); 3] {
+        [
+            (LOCALSTACK_VARIABLE, self.localstack.endpoint()),
+            (MINISTACK_VARIABLE, self.ministack.endpoint()),
+            (DYNAMODB_VARIABLE, self.dynamodb.endpoint()),
+        ]
     }
 
     /// Says where their logs are.
     pub fn say_logs(&self) {
-        println!("    logs: {}\n          {}", self.ministack.log().display(), self.localstack.log().display());
+        println!("    logs:");
+        for server in [&self.ministack, &self.localstack, &self.dynamodb] {
+            println!("    {}", server.log().display());
+        }
     }
 }
 

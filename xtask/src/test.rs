@@ -10,7 +10,7 @@ use crate::backends::{Backends, progress};
 use crate::fuzz::fuzz;
 use crate::step::{Interrupted, cargo, done, run, run_watching, say, took};
 
-/// Tests that may run at the same time in one test program: they share two backends.
+/// Tests that may run at the same time in one test program: they share the backends.
 const TEST_THREADS: &str = "4";
 
 /// Runs every step; the first that fails ends it.

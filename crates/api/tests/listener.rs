@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pelton_api::serve;
 use pelton_core::{
-    Arn, Cursor, Disposition, ErrorKind, FunctionName, Mapping, MappingId, PartitionId, Polled, Receipt, Redelivery,
-    Source, SourceError, SystemClock, Unsettled,
+    Arn, Cursor, Disposition, ErrorKind, FunctionName, Listing, Mapping, MappingId, PartitionId, Polled, Receipt,
+    Redelivery, Source, SourceError, SystemClock, Unsettled,
 };
 use pelton_engine::{MappingStatus, Plan, Supervisor};
 use pelton_testkit::{FakeInvoker, FakeQueue, Reply, eventually};
@@ -59,8 +59,16 @@ impl Running {
             maximum_retry_attempts: None,
             visibility_heartbeat: true,
             tags: Default::default(),
+            stream: None,
         };
-        self.supervisor.start(Plan { mapping, source, invoker: Arc::new(invoker), on_success: None, on_failure: None });
+        self.supervisor.start(Plan {
+            mapping,
+            source,
+            invoker: Arc::new(invoker),
+            on_success: None,
+            on_failure: None,
+            store: None,
+        });
     }
 
     async fn send(&self, request: &str) -> Answer {
@@ -104,10 +112,10 @@ impl Source for Waiting {
         Redelivery::BySource
     }
 
-    async fn partitions(&self) -> Result<Vec<PartitionId>, SourceError> {
+    async fn partitions(&self) -> Result<Listing, SourceError> {
         let exists = *self.0.clone().wait_for(Option::is_some).await.unwrap();
         match exists {
-            Some(true) => Ok(vec![PartitionId("queue".into())]),
+            Some(true) => Ok(Listing::single()),
             _ => Err(SourceError { message: "there is no such queue".into(), kind: ErrorKind::Refused }),
         }
     }

@@ -26,6 +26,12 @@ pub enum Service {
     EventBridge,
     /// Amazon S3.
     S3,
+    /// Amazon Kinesis Data Streams.
+    Kinesis,
+    /// Amazon DynamoDB.
+    DynamoDb,
+    /// Amazon DynamoDB Streams.
+    DynamoDbStreams,
 }
 
 /// What `pelton.yaml` says of AWS. What it leaves out comes from the environment and the profile.
@@ -33,7 +39,7 @@ pub enum Service {
 pub struct Settings {
     /// `Endpoint`: for every service that has none of its own.
     pub endpoint: Option<String>,
-    /// `Endpoints`.
+    /// `Endpoints`. That of DynamoDB is also that of DynamoDB Streams, if those have none of their own.
     pub endpoints: BTreeMap<Service, String>,
     /// `Region`.
     pub region: Option<String>,
@@ -121,7 +127,13 @@ impl Aws {
 
     /// The endpoint that the settings name for a service. The environment may name another one (`AWS_ENDPOINT_URL`).
     fn endpoint(&self, service: Service) -> Option<&str> {
-        self.settings.endpoints.get(&service).or(self.settings.endpoint.as_ref()).map(String::as_str)
+        let endpoints = &self.settings.endpoints;
+        let own = endpoints.get(&service).or_else(|| match service {
+            // DynamoDB Local serves both.
+            Service::DynamoDbStreams => endpoints.get(&Service::DynamoDb),
+            _ => None,
+        });
+        own.or(self.settings.endpoint.as_ref()).map(String::as_str)
     }
 
     /// Whether a service is reached somewhere else than at AWS: an emulator.
@@ -132,6 +144,9 @@ impl Aws {
             Service::Sns => "AWS_ENDPOINT_URL_SNS",
             Service::EventBridge => "AWS_ENDPOINT_URL_EVENTBRIDGE",
             Service::S3 => "AWS_ENDPOINT_URL_S3",
+            Service::Kinesis => "AWS_ENDPOINT_URL_KINESIS",
+            Service::DynamoDb => "AWS_ENDPOINT_URL_DYNAMODB",
+            Service::DynamoDbStreams => "AWS_ENDPOINT_URL_DYNAMODB_STREAMS",
         };
         self.endpoint(service).is_some() || self.base.endpoint_url().is_some() || std::env::var_os(variable).is_some()
     }
@@ -184,6 +199,23 @@ mod tests {
         // What the SDK asks before it prefers AWS_ENDPOINT_URL_<SERVICE>.
         assert!(queues.get_origin("endpoint_url").is_client_config());
         assert!(aws.has_custom_endpoint(Service::S3));
+    }
+
+    #[tokio::test]
+    async fn the_streams_of_dynamodb_are_where_dynamodb_is_unless_they_have_a_place_of_their_own() {
+        let aws = async |endpoints: &[(Service, &str)]| {
+            let endpoints = endpoints.iter().map(|(service, url)| (*service, (*url).to_owned())).collect();
+            Aws::new(Settings { endpoint: Some("http://all".into()), endpoints, ..Settings::default() }).await.unwrap()
+        };
+        let url = |aws: &Aws, service| aws.config(service, "").endpoint_url().map(str::to_owned);
+        let shared = aws(&[(Service::DynamoDb, "http://local")]).await;
+        assert_eq!(url(&shared, Service::DynamoDbStreams).as_deref(), Some("http://local"));
+        assert_eq!(url(&shared, Service::Kinesis).as_deref(), Some("http://all"));
+        let apart = aws(&[(Service::DynamoDb, "http://local"), (Service::DynamoDbStreams, "http://streams")]).await;
+        assert_eq!(url(&apart, Service::DynamoDbStreams).as_deref(), Some("http://streams"));
+        assert_eq!(url(&apart, Service::DynamoDb).as_deref(), Some("http://local"));
+        let streams = aws(&[(Service::DynamoDbStreams, "http://streams")]).await;
+        assert_eq!(url(&streams, Service::DynamoDb).as_deref(), Some("http://all"));
     }
 
     #[tokio::test]

@@ -9,6 +9,10 @@ use pelton_config::Configuration;
 const AWS_WAIT: Duration = Duration::from_secs(20);
 /// The same for an emulator: shorter, because a stop waits for the poll under way, and requests there cost nothing.
 const EMULATOR_WAIT: Duration = Duration::from_secs(6);
+/// Lambda's base rate of reads of a shard (developer guide, "Using Lambda with Kinesis": once a second).
+const AWS_POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// The same for an emulator: as often as five reads a second allow.
+const EMULATOR_POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// AWS's own default, where neither file, environment nor profile names a region.
 const DEFAULT_REGION: &str = "us-east-1";
 
@@ -28,6 +32,9 @@ impl Aws {
             (Service::Sns, &endpoints.sns),
             (Service::EventBridge, &endpoints.eventbridge),
             (Service::S3, &endpoints.s3),
+            (Service::Kinesis, &endpoints.kinesis),
+            (Service::DynamoDb, &endpoints.dynamodb),
+            (Service::DynamoDbStreams, &endpoints.dynamodb_streams),
         ];
         let settings = Settings {
             endpoint: configuration.endpoint.clone(),
@@ -52,6 +59,22 @@ impl Aws {
     /// How long an idle poll of a queue waits.
     pub fn idle_wait(&self) -> Duration {
         if self.aws.has_custom_endpoint(Service::Sqs) { EMULATOR_WAIT } else { AWS_WAIT }
+    }
+
+    /// The SDK configuration of Kinesis.
+    pub fn kinesis_config(&self, region: &str) -> aws_config::SdkConfig {
+        self.aws.config(Service::Kinesis, region)
+    }
+
+    /// The SDK configuration of DynamoDB Streams.
+    pub fn dynamodb_streams_config(&self, region: &str) -> aws_config::SdkConfig {
+        self.aws.config(Service::DynamoDbStreams, region)
+    }
+
+    /// How long a read of a stream that found nothing is followed by none, unless the mapping says otherwise.
+    pub fn poll_interval(&self, service: &str) -> Duration {
+        let service = if service == "dynamodb" { Service::DynamoDbStreams } else { Service::Kinesis };
+        if self.aws.has_custom_endpoint(service) { EMULATOR_POLL_INTERVAL } else { AWS_POLL_INTERVAL }
     }
 
     /// A client of SQS in a region; an empty one means the default.
@@ -79,5 +102,20 @@ impl Aws {
         let config = aws_sdk_s3::config::Builder::from(&self.aws.config(Service::S3, region))
             .force_path_style(self.aws.has_custom_endpoint(Service::S3));
         aws_sdk_s3::Client::from_conf(config.build())
+    }
+
+    /// A client of Kinesis.
+    pub fn kinesis(&self, region: &str) -> aws_sdk_kinesis::Client {
+        aws_sdk_kinesis::Client::new(&self.kinesis_config(region))
+    }
+
+    /// A client of DynamoDB.
+    pub fn dynamodb(&self, region: &str) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&self.aws.config(Service::DynamoDb, region))
+    }
+
+    /// A client of DynamoDB Streams.
+    pub fn dynamodb_streams(&self, region: &str) -> aws_sdk_dynamodbstreams::Client {
+        aws_sdk_dynamodbstreams::Client::new(&self.dynamodb_streams_config(region))
     }
 }

@@ -9,6 +9,7 @@ mod aws;
 mod commands;
 mod logging;
 mod output;
+mod state;
 
 const EXAMPLE: &str = "\
 Example:

@@ -10,6 +10,10 @@ use pelton_core::{Arn, FunctionName, Mapping, MappingId};
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9400);
 /// How long a stop waits for invocations in flight unless the file says otherwise.
 pub const DEFAULT_GRACE_PERIOD: Duration = Duration::from_secs(30);
+/// Where the state is kept unless the file says otherwise, beside the file.
+pub const DEFAULT_STATE_FILE: &str = "pelton.db";
+/// How often a lease in a shared store is renewed unless the file says otherwise.
+pub const DEFAULT_LEASE_RENEWAL: Duration = Duration::from_secs(5);
 
 /// The good part of `pelton.yaml`.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,12 +30,33 @@ pub struct Configuration {
     pub ca_bundle: Option<PathBuf>,
     /// `GracePeriodSeconds`: 0..=900 s; default [`DEFAULT_GRACE_PERIOD`].
     pub grace_period: Duration,
+    /// `State`: where checkpoints and leases of streams are kept; default SQLite in [`DEFAULT_STATE_FILE`].
+    pub state: State,
     /// `Functions`: the local processes, in the file's order. Names are unique.
     pub functions: Vec<Function>,
     /// `EventSourceMappings`, in the file's order, disabled ones included. No two have the same source and function.
     pub mappings: Vec<Mapping>,
     /// `Tests`, in the file's order.
     pub tests: Vec<FilterTest>,
+}
+
+/// Where the state of streams is kept. Queues have none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// `Sqlite`: in a file.
+    Sqlite {
+        /// `Path`, absolute.
+        path: PathBuf,
+    },
+    /// `Memory`: nowhere; it ends with the process.
+    Memory,
+    /// `DynamoDB`: in a table that several replicas share.
+    DynamoDb {
+        /// `Table`: its name.
+        table: String,
+        /// `LeaseRenewalSeconds`: 1..=60 s; default [`DEFAULT_LEASE_RENEWAL`]. A lease lasts two of these.
+        lease_renewal: Duration,
+    },
 }
 
 /// An event and which mappings are to let it through.
@@ -58,7 +83,7 @@ impl Configuration {
 /// The record of a test, as JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TestEvent {
-    /// `Event`, or the message around a `Body`.
+    /// `Event`, or the SQS message or Kinesis record around a `Body`.
     Record(String),
     /// `EventFile`, absolute; not looked at yet.
     File(PathBuf),
@@ -77,6 +102,12 @@ pub struct Endpoints {
     pub eventbridge: Option<String>,
     /// `S3`.
     pub s3: Option<String>,
+    /// `Kinesis`.
+    pub kinesis: Option<String>,
+    /// `DynamoDB`.
+    pub dynamodb: Option<String>,
+    /// `DynamoDBStreams`; where the file has none, that of `DynamoDB` applies.
+    pub dynamodb_streams: Option<String>,
 }
 
 /// A function that runs as local processes.

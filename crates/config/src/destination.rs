@@ -1,7 +1,7 @@
 //! The rules of `DestinationConfig`.
 use pelton_core::{Arn, DestinationArn, DestinationArnError};
 
-use crate::mapping::{ARN_PATTERN, not_an_arn};
+use crate::event_source::{ARN_PATTERN, not_an_arn};
 use crate::region;
 use crate::section::Section;
 use crate::wire::DestinationConfig;

@@ -1,9 +1,10 @@
 //! `pelton.yaml`: reading, validation with positions, JSON Schema. The types in `wire` say which fields exist; from them
 //! comes the schema, by the schema every value of the document is checked, and what a schema can't say follows in
-//! `mapping`, `destination` and `function`. All problems of a file are found at once, each with its place.
+//! `mapping`, `stream`, `destination`, `function` and `state`. All problems of a file are found at once, each with its place.
 
 mod configuration;
 mod destination;
+mod event_source;
 mod expand;
 mod function;
 mod load;
@@ -14,12 +15,16 @@ mod refused;
 mod region;
 mod schema;
 mod section;
+mod starting_position;
+mod state;
+mod stream;
 mod test;
 mod wire;
 mod yaml;
 
 pub use configuration::{
-    Configuration, DEFAULT_GRACE_PERIOD, DEFAULT_LISTEN, Endpoints, FilterTest, Function, Program, Runtime, TestEvent,
+    Configuration, DEFAULT_GRACE_PERIOD, DEFAULT_LEASE_RENEWAL, DEFAULT_LISTEN, DEFAULT_STATE_FILE, Endpoints,
+    FilterTest, Function, Program, Runtime, State, TestEvent,
 };
 pub use load::{LoadError, Loaded, load, load_text};
 pub use problem::Problem;

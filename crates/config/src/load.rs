@@ -5,16 +5,18 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pelton_core::MappingId;
+use pelton_core::{Clock, Mapping, MappingId, SystemClock};
 
 use crate::configuration::{Configuration, DEFAULT_GRACE_PERIOD, DEFAULT_LISTEN, Endpoints};
 use crate::problem::{Findings, Position, Problem, problem};
 use crate::section::Section;
 use crate::yaml::{Node, parse};
-use crate::{expand, function, mapping, read, region, schema, test, wire};
+use crate::{expand, function, mapping, read, region, schema, state, test, wire};
 
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 1024 * 1024;
+/// AWS's own default, where neither the file nor the environment names a region.
+const DEFAULT_REGION: &str = "us-east-1";
 const UNREADABLE: &str = "this is a fault of Pelton: please report it with the file";
 
 /// A file that could be read.
@@ -85,6 +87,7 @@ pub fn load_text(text: &str, path: &Path, environment: &dyn Fn(&str) -> Option<S
             listen: DEFAULT_LISTEN,
             ca_bundle: None,
             grace_period: DEFAULT_GRACE_PERIOD,
+            state: state::default(&directory_of(path)),
             functions: Vec::new(),
             mappings: Vec::new(),
             tests: Vec::new(),
@@ -100,7 +103,7 @@ pub fn load_text(text: &str, path: &Path, environment: &dyn Fn(&str) -> Option<S
         let good = read::read(&document, &schema::shape(), "", &mut findings);
         match good.map(serde_json::from_value::<wire::File>) {
             None => {}
-            Some(Ok(file)) => loaded.fill(file, &document, &mut findings),
+            Some(Ok(file)) => loaded.fill(file, &document, environment, &mut findings),
             // Not reachable while the schema is made from the same types; a property test holds that.
             Some(Err(error)) => findings.add(document.position, "", "", error.to_string(), UNREADABLE),
         }
@@ -139,11 +142,21 @@ impl Loaded {
         problem(&self.file, position, &path, found.map(Node::shown).unwrap_or_default(), message, fix)
     }
 
-    fn fill(&mut self, file: wire::File, document: &Node, findings: &mut Findings) {
-        let directory = self.file.parent().unwrap_or(Path::new(""));
-        // Without a working directory nothing relative can be found anyway.
-        let directory = std::path::absolute(directory.join(".")).unwrap_or_else(|_| directory.to_owned());
+    fn fill(
+        &mut self,
+        file: wire::File,
+        document: &Node,
+        environment: &dyn Fn(&str) -> Option<String>,
+        findings: &mut Findings,
+    ) {
+        let directory = directory_of(&self.file);
         self.fill_settings(&file, &directory, document, findings);
+        if let (Some(wire), Some(node)) = (file.state, document.at("State")) {
+            let mut section = Section { path: "State".into(), node, findings };
+            // With a problem nothing is run, so the default that stays does no harm.
+            self.configuration.state =
+                state::check(wire, &directory, &mut section).unwrap_or_else(|| state::default(&directory));
+        }
         let mut bad_functions = Vec::new();
         for (index, wire) in file.functions.into_iter().flatten().enumerate() {
             let path = format!("Functions[{index}]");
@@ -161,19 +174,17 @@ impl Loaded {
                 self.functions.entry(name).or_insert(path);
             }
         }
+        let region = self.configuration.region.clone().or_else(|| environment("AWS_REGION"));
+        let region = region.filter(|region| region::is_region(region)).unwrap_or_else(|| DEFAULT_REGION.to_owned());
+        let surroundings = mapping::Surroundings { region: &region, now: SystemClock.now() };
         for (index, wire) in file.event_source_mappings.into_iter().flatten().enumerate() {
             let path = format!("EventSourceMappings[{index}]");
             let Some(node) = document.at(&path) else { continue };
             let mut section = Section { path: path.clone(), node, findings };
-            let Some(mapping) = mapping::check(wire, &mut section) else { continue };
+            let Some(mapping) = mapping::check(wire, &surroundings, &mut section) else { continue };
             if self.mappings.contains_key(&mapping.id) {
-                let (source, function, id) = (&mapping.event_source, mapping.function.name(), mapping.id);
-                let message = format!(
-                    "An event source mapping with SQS arn (\" {source} \") and function (\" {function} \") already \
-                     exists. Please update or delete the existing mapping with UUID {id}"
-                );
                 let first = self.mappings.get(&mapping.id).map(String::as_str).unwrap_or_default();
-                section.problem("", message, format!("remove it, or {first}"));
+                section.problem("", duplicate(&mapping), format!("remove it, or {first}"));
                 continue;
             }
             self.mappings.insert(mapping.id, path);
@@ -223,6 +234,9 @@ impl Loaded {
                 sns: url("Endpoints.SNS", &endpoints.sns),
                 eventbridge: url("Endpoints.EventBridge", &endpoints.event_bridge),
                 s3: url("Endpoints.S3", &endpoints.s3),
+                kinesis: url("Endpoints.Kinesis", &endpoints.kinesis),
+                dynamodb: url("Endpoints.DynamoDB", &endpoints.dynamo_db),
+                dynamodb_streams: url("Endpoints.DynamoDBStreams", &endpoints.dynamo_db_streams),
             };
         }
         if let Some(text) = &file.region {
@@ -248,6 +262,24 @@ impl Loaded {
             configuration.grace_period = Duration::from_secs(seconds.into());
         }
     }
+}
+
+fn directory_of(file: &Path) -> PathBuf {
+    let directory = file.parent().unwrap_or(Path::new(""));
+    // Without a working directory nothing relative can be found anyway.
+    std::path::absolute(directory.join(".")).unwrap_or_else(|_| directory.to_owned())
+}
+
+/// AWS's sentence for a mapping whose source and function another one has.
+fn duplicate(mapping: &Mapping) -> String {
+    let (source, function, id) = (&mapping.event_source, mapping.function.name(), mapping.id);
+    let subject = match &mapping.stream {
+        Some(_) => {
+            format!("The event source arn (\" {source} \") and function (\" {function} \") provided mapping")
+        }
+        None => format!("An event source mapping with SQS arn (\" {source} \") and function (\" {function} \")"),
+    };
+    format!("{subject} already exists. Please update or delete the existing mapping with UUID {id}")
 }
 
 /// Enough of a check that a mistake is found here and not at the first request.

@@ -17,10 +17,14 @@ pub(crate) fn read(node: &Node, schema: &Value, path: &str, findings: &mut Findi
         let choice = choices.iter().find(|choice| choice["type"] == kind).or(choices.first())?;
         return read(node, choice, path, findings);
     }
-    match (schema["type"].as_str()?, &node.content) {
+    // Where several kinds will do, they are scalars, and are taken as they are written.
+    let wanted = if schema["type"].is_array() { "string" } else { schema["type"].as_str()? };
+    match (wanted, &node.content) {
         (_, Content::Unknown) => None,
         (_, Content::Null) => {
-            findings.add(node.position, path, "", "there is no value", "give it a value, or remove the line");
+            let is_empty_map = schema["properties"].is_null() && schema["additionalProperties"] == false;
+            let fix = if is_empty_map { "write {} behind it" } else { "give it a value, or remove the line" };
+            findings.add(node.position, path, "", "there is no value", fix);
             None
         }
         ("object", Content::Map(entries)) => Some(read_map(node, entries, schema, path, findings)),

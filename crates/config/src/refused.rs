@@ -3,23 +3,12 @@ use serde_json::Value;
 
 use crate::problem::shortened;
 
-const STREAMS: &str = "is for streams, which this version of Pelton does not read: a queue has no such setting";
 const KAFKA: &str = "is for Kafka, which this version of Pelton does not read";
 const OUTPUT: &str = "is set by the service, never by the user";
 const REMOVE: &str = "remove it";
 
 /// Field of a mapping, why it is refused, what to do.
 const OF_MAPPINGS: &[(&str, &str, &str)] = &[
-    ("StartingPosition", STREAMS, REMOVE),
-    ("StartingPositionTimestamp", STREAMS, REMOVE),
-    ("ParallelizationFactor", STREAMS, "remove it; ScalingConfig.MaximumConcurrency limits a queue's invocations"),
-    (
-        "BisectBatchOnFunctionError",
-        STREAMS,
-        "remove it; FunctionResponseTypes: [ReportBatchItemFailures] isolates bad messages",
-    ),
-    ("MaximumRecordAgeInSeconds", STREAMS, "remove it; the queue's retention period limits the age of its messages"),
-    ("TumblingWindowInSeconds", STREAMS, "remove it; MaximumBatchingWindowInSeconds gathers a queue's messages"),
     ("Topics", KAFKA, REMOVE),
     ("SelfManagedEventSource", KAFKA, REMOVE),
     ("SelfManagedKafkaEventSourceConfig", KAFKA, REMOVE),
@@ -45,7 +34,7 @@ const OF_MAPPINGS: &[(&str, &str, &str)] = &[
     ("EventSourceMappingArn", OUTPUT, REMOVE),
     ("FilterCriteriaError", OUTPUT, REMOVE),
     ("Queue", "is SAM's name of the field", "call it EventSourceArn"),
-    ("Stream", "is for streams, which this version of Pelton does not read", "name an SQS queue in EventSourceArn"),
+    ("Stream", "is SAM's name of the field", "call it EventSourceArn"),
     (
         "Type",
         "belongs around a template's Properties",
@@ -74,14 +63,11 @@ const OF_FUNCTIONS: &[(&str, &str, &str)] = &[
 ];
 
 /// Field of the file, why it is refused, what to do.
-const OF_THE_FILE: &[(&str, &str, &str)] = &[
-    (
-        "State",
-        "holds the checkpoints of streams, which this version of Pelton does not read; queues keep their own state",
-        REMOVE,
-    ),
-    ("Resources", "belongs to a CloudFormation template", "copy the Properties of its mappings to EventSourceMappings"),
-];
+const OF_THE_FILE: &[(&str, &str, &str)] = &[(
+    "Resources",
+    "belongs to a CloudFormation template",
+    "copy the Properties of its mappings to EventSourceMappings",
+)];
 
 /// A key that isn't among the known ones.
 pub(crate) struct Unknown<'a> {
@@ -112,6 +98,7 @@ pub(crate) fn unknown_key<'a>(key: &str, path: &str, known: &'a Value) -> Unknow
     let meant = nearest.filter(|(distance, name)| *distance <= 1 + name.len() / 4).map(|(_, name)| name);
     let fix = match meant {
         Some(name) => format!("did you mean {name}?"),
+        None if known.is_empty() => "remove it: nothing stands here, and {} says so".to_owned(),
         None => format!("known here: {}", known.join(", ")),
     };
     Unknown { message: format!("unknown field '{}'", shortened(key)), fix, meant }

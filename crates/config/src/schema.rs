@@ -41,6 +41,9 @@ impl Transform for WithoutNull {
                 schema.insert("type".into(), only);
             }
         }
+        if let Some(Value::Array(values)) = schema.get_mut("enum") {
+            values.retain(|value| !value.is_null());
+        }
         let Some(Value::Array(choices)) = schema.get_mut("anyOf") else { return };
         choices.retain(|choice| choice["type"] != "null");
         if let [Value::Object(only)] = &choices[..] {

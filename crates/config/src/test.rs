@@ -1,8 +1,11 @@
 //! The rules of an entry under `Tests`.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use pelton_core::{Arn, Mapping};
+use serde::de::IgnoredAny;
 use serde_json::json;
 
 use crate::configuration::{FilterTest, TestEvent};
@@ -17,8 +20,8 @@ pub(crate) fn check(
     directory: &Path,
     section: &mut Section<'_>,
 ) -> Option<FilterTest> {
-    let event = event(&wire, directory, section);
     let event_source = wire.event_source_arn.as_deref().and_then(|text| event_source(text, section));
+    let event = event(&wire, event_source.as_ref().map_or("sqs", Arn::service), directory, section);
     let of_source: Vec<&Mapping> =
         mappings.iter().filter(|mapping| Some(&mapping.event_source) == event_source.as_ref()).collect();
     // What is missing because it is wrong has been reported where it stands.
@@ -44,10 +47,11 @@ pub(crate) fn check(
     section.is_good().then_some(FilterTest { name, event_source, event, matched_by })
 }
 
-fn event(wire: &Test, directory: &Path, section: &mut Section<'_>) -> Option<TestEvent> {
+/// `service` is that of the event source.
+fn event(wire: &Test, service: &str, directory: &Path, section: &mut Section<'_>) -> Option<TestEvent> {
     match (&wire.body, &wire.event, &wire.event_file) {
-        (Some(body), None, None) => Some(TestEvent::Record(json!({ "body": body }).to_string())),
-        (None, Some(event), None) => is_json(event, section).then(|| TestEvent::Record(event.clone())),
+        (Some(body), None, None) => around(body, service, section).map(TestEvent::Record),
+        (None, Some(event), None) => is_record(event, service, section).then(|| TestEvent::Record(event.clone())),
         (None, None, Some(file)) => Some(TestEvent::File(directory.join(file))),
         _ => {
             // A value with a problem of its own is missing here.
@@ -62,11 +66,40 @@ fn event(wire: &Test, directory: &Path, section: &mut Section<'_>) -> Option<Tes
     }
 }
 
-fn is_json(text: &str, section: &mut Section<'_>) -> bool {
-    match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+/// The record that holds a body.
+fn around(body: &str, service: &str, section: &mut Section<'_>) -> Option<String> {
+    match service {
+        "kinesis" => Some(json!({ "kinesis": { "data": STANDARD.encode(body) } }).to_string()),
+        "dynamodb" => {
+            let fix = r#"write the record as Event, such as {"eventName": "INSERT", "dynamodb": {"Keys": {"id": {"S": "a"}}}}"#;
+            section.problem("Body", "a record of a DynamoDB stream has no body", fix);
+            None
+        }
+        _ => Some(json!({ "body": body }).to_string()),
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct KinesisRecord {
+    #[serde(rename = "kinesis")]
+    _kinesis: BTreeMap<String, IgnoredAny>,
+}
+
+fn is_record(text: &str, service: &str, section: &mut Section<'_>) -> bool {
+    let example = match service {
+        "kinesis" => r#"{"kinesis": {"data": "aGVsbG8="}}, or use Body for the data alone, not in base64"#,
+        "dynamodb" => r#"{"eventName": "INSERT", "dynamodb": {"Keys": {"id": {"S": "a"}}}}"#,
+        _ => r#"{"body": "text"}, or use Body for the body alone"#,
+    };
+    let fix = format!("write the record as JSON, such as {example}");
+    match serde_json::from_str::<IgnoredAny>(text) {
+        // Without it no filter would ever match, whatever it says.
+        Ok(_) if service == "kinesis" && serde_json::from_str::<KinesisRecord>(text).is_err() => {
+            section.problem("Event", "the event is no Kinesis record: it has no 'kinesis' object", fix);
+            false
+        }
         Ok(_) => true,
         Err(error) => {
-            let fix = "write the record as JSON, such as {\"body\": \"text\"}, or use Body for the body alone";
             section.problem("Event", format!("the event is no JSON: {error}"), fix);
             false
         }

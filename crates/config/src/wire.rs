@@ -30,6 +30,9 @@ pub(crate) struct File {
     /// How long a stop waits for invocations in flight, in seconds.
     #[schemars(range(min = 0, max = 900), extend("default" = 30))]
     pub grace_period_seconds: Option<u32>,
+    /// Where the checkpoints and leases of streams are kept: exactly one of `Sqlite`, `Memory` and `DynamoDB`. Left out:
+    /// SQLite in `pelton.db`.
+    pub state: Option<State>,
     /// Functions that run as local processes. All others are called through the Lambda Invoke API.
     pub functions: Option<Vec<Function>>,
     /// What is polled, and which function gets it.
@@ -55,6 +58,53 @@ pub(crate) struct Endpoints {
     pub event_bridge: Option<String>,
     /// Amazon S3.
     pub s3: Option<String>,
+    /// Amazon Kinesis Data Streams.
+    pub kinesis: Option<String>,
+    /// Amazon DynamoDB.
+    #[serde(rename = "DynamoDB")]
+    pub dynamo_db: Option<String>,
+    /// Amazon DynamoDB Streams. Left out: that of `DynamoDB`.
+    #[serde(rename = "DynamoDBStreams")]
+    pub dynamo_db_streams: Option<String>,
+}
+
+/// Where the state of streams is kept: exactly one of these.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(crate) struct State {
+    /// In an SQLite file, for one process at a time.
+    pub sqlite: Option<Sqlite>,
+    /// Nowhere: every stream is read from its `StartingPosition` again after a restart. For experiments.
+    pub memory: Option<Memory>,
+    /// In a DynamoDB table, so that several replicas share the shards of a mapping.
+    #[serde(rename = "DynamoDB")]
+    pub dynamo_db: Option<DynamoDb>,
+}
+
+/// State in an SQLite file.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(crate) struct Sqlite {
+    /// The file; it is made on the first run.
+    #[schemars(extend("default" = "pelton.db"))]
+    pub path: Option<String>,
+}
+
+/// State that ends with the process.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Memory {}
+
+/// State in a DynamoDB table.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(crate) struct DynamoDb {
+    /// The table's name: 3 to 255 letters, digits, `_`, `.` and `-`. It is made if it isn't there.
+    #[schemars(required)]
+    pub table: Option<String>,
+    /// How often a replica renews its leases, in seconds. A lease that wasn't renewed for twice as long is free.
+    #[schemars(range(min = 1, max = 60), extend("default" = 5))]
+    pub lease_renewal_seconds: Option<u32>,
 }
 
 /// A function that runs as a local process: `Command`, or `Runtime` with `Handler`.
@@ -119,7 +169,7 @@ pub(crate) struct Test {
     /// The event source of the mappings that are asked.
     #[schemars(required)]
     pub event_source_arn: Option<String>,
-    /// The body of an SQS message.
+    /// The body of an SQS message, or the data of a Kinesis record.
     pub body: Option<String>,
     /// The record as the function would see it, as JSON in a text. Fields that no filter looks at may be left out.
     pub event: Option<String>,
@@ -136,7 +186,8 @@ pub(crate) struct Test {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(crate) struct EventSourceMapping {
-    /// The ARN of an SQS queue, standard or FIFO.
+    /// The ARN of an SQS queue, standard or FIFO, of a Kinesis stream or of a consumer of one (enhanced fan-out), or of
+    /// a DynamoDB stream.
     #[schemars(required)]
     pub event_source_arn: Option<String>,
     /// `name`, `name:version-or-alias`, `account:function:name`, or an ARN. A name that stands under `Functions` is
@@ -146,30 +197,65 @@ pub(crate) struct EventSourceMapping {
     /// Whether the source is polled.
     #[schemars(extend("default" = true))]
     pub enabled: Option<bool>,
-    /// The most records in one invocation. More than 10 needs `MaximumBatchingWindowInSeconds`; FIFO queues allow 10.
-    #[schemars(range(min = 1, max = 10000), extend("default" = 10))]
+    /// The most records in one invocation. Left out: 10 for queues, 100 for streams. More than 10 of a queue needs
+    /// `MaximumBatchingWindowInSeconds`; FIFO queues allow 10.
+    #[schemars(range(min = 1, max = 10000))]
     pub batch_size: Option<u32>,
     /// How long a batch gathers records, in seconds, from its first record on. Not for FIFO queues.
     #[schemars(range(min = 0, max = 300), extend("default" = 0))]
     pub maximum_batching_window_in_seconds: Option<u32>,
-    /// Which records the function gets. Left out: all. A message that no filter lets through is deleted.
+    /// Which records the function gets. Left out: all. A message that no filter lets through is deleted, a
+    /// record of a stream passed over.
     pub filter_criteria: Option<FilterCriteria>,
     /// `ReportBatchItemFailures` lets the function name the records that failed, so that only those are retried.
     #[schemars(length(max = 1))]
     pub function_response_types: Option<Vec<FunctionResponseType>>,
-    /// Limits of the mapping's own.
+    /// Limits of the mapping's own. For queues.
     pub scaling_config: Option<ScalingConfig>,
-    /// Where execution records go. For SQS mappings an extension of Pelton.
+    /// Where execution records go. For queues an extension of Pelton.
     pub destination_config: Option<DestinationConfig>,
-    /// How often a failed message is tried again before its execution record goes to `OnFailure`, which it needs, and
-    /// the message is deleted. For SQS mappings an extension of Pelton. Left out: the queue's redrive policy decides.
-    #[schemars(range(min = 0, max = 10000))]
-    pub maximum_retry_attempts: Option<u32>,
+    /// Where reading a stream begins that the mapping has never read; required for streams.
+    pub starting_position: Option<StartingPosition>,
+    /// With `AT_TIMESTAMP`, the time of the first record to read: seconds since 1970, or ISO 8601 with an offset.
+    #[schemars(extend("type" = ["number", "string"]))]
+    pub starting_position_timestamp: Option<String>,
+    /// How many batches of one shard run at a time; records of one key stay in order. For streams.
+    #[schemars(range(min = 1, max = 10), extend("default" = 1))]
+    pub parallelization_factor: Option<u32>,
+    /// Whether a batch that fails is split in two, so that bad records are isolated. For streams.
+    #[schemars(extend("default" = false))]
+    pub bisect_batch_on_function_error: Option<bool>,
+    /// How old a record may be before it is given up, in seconds: 60 or more, or -1 for any age. For streams.
+    #[schemars(range(min = -1, max = 604800), extend("default" = -1))]
+    pub maximum_record_age_in_seconds: Option<i32>,
+    /// How often a failed batch is tried again before it is given up and its execution record goes to `OnFailure`. For
+    /// streams -1, the default, sets no limit, so that the record's age decides. For queues an extension of Pelton, 0 or
+    /// more, which needs `OnFailure`; left out, the queue's redrive policy decides.
+    #[schemars(range(min = -1, max = 10000))]
+    pub maximum_retry_attempts: Option<i32>,
+    /// The length of tumbling windows, in seconds, over which the function's `state` is carried on; 0 is none. For
+    /// streams.
+    #[schemars(range(min = 0, max = 900), extend("default" = 0))]
+    pub tumbling_window_in_seconds: Option<u32>,
+    /// Extension of Pelton: the pause after a read of a shard that found nothing, in milliseconds. Left out: 1000 on AWS,
+    /// 200 on other endpoints. For streams.
+    #[schemars(range(min = 200, max = 60000))]
+    pub poll_interval_milliseconds: Option<u32>,
     /// Extension of Pelton: keep messages hidden while their function runs, so that a slow function gets no duplicates.
+    /// For queues.
     #[schemars(extend("default" = true))]
     pub visibility_heartbeat: Option<bool>,
     /// At most 50 tags: a map, or CloudFormation's list of `Key` and `Value`.
     pub tags: Option<Tags>,
+}
+
+/// Where reading a stream begins. In the order in which AWS lists them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum StartingPosition {
+    Latest,
+    AtTimestamp,
+    TrimHorizon,
 }
 
 /// Filters on records.
@@ -208,9 +294,9 @@ pub(crate) struct ScalingConfig {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(crate) struct DestinationConfig {
-    /// One record for each successful invocation.
+    /// One record for each successful invocation. An extension of Pelton.
     pub on_success: Option<OnSuccess>,
-    /// One record for each message whose retries are used up.
+    /// One record for each message, or batch of a stream, that is given up.
     pub on_failure: Option<OnFailure>,
     /// Extension of Pelton: the ARN of an S3 bucket that keeps records whole which are too large for their destination.
     pub overflow_bucket: Option<String>,

@@ -8,6 +8,11 @@ const GOOD: &str = "Endpoint: http://localhost:4566
 Region: us-east-1
 Listen: 127.0.0.1:9400
 GracePeriodSeconds: 30
+Endpoints: {Kinesis: http://localhost:4566, DynamoDB: http://localhost:8000, DynamoDBStreams: http://localhost:8000}
+State:
+  DynamoDB:
+    Table: pelton-state
+    LeaseRenewalSeconds: 5
 Functions:
   - FunctionName: work
     Command: [python3, app.py]
@@ -36,6 +41,31 @@ EventSourceMappings:
     FunctionName: 000000000000:function:remote:1
     DestinationConfig: {OnFailure: *failure}
     Tags: [{Key: team, Value: payments}]
+  - EventSourceArn: arn:aws:kinesis:us-east-1:000000000000:stream/orders
+    FunctionName: work
+    StartingPosition: AT_TIMESTAMP
+    StartingPositionTimestamp: 1735689600.5
+    BatchSize: 1000
+    ParallelizationFactor: 2
+    BisectBatchOnFunctionError: true
+    MaximumRecordAgeInSeconds: 3600
+    MaximumRetryAttempts: -1
+    TumblingWindowInSeconds: 60
+    PollIntervalMilliseconds: 500
+  - EventSourceArn: arn:aws:dynamodb:ddblocal:000000000000:table/orders/stream/2025-11-25T15:46:02.123
+    FunctionName: work
+    StartingPosition: LATEST
+    MaximumRetryAttempts: 3
+    DestinationConfig: {OnFailure: *failure}
+Tests:
+  - Name: data
+    EventSourceArn: arn:aws:kinesis:us-east-1:000000000000:stream/orders
+    Body: x
+    MatchedBy: [work]
+  - Name: item
+    EventSourceArn: arn:aws:dynamodb:ddblocal:000000000000:table/orders/stream/2025-11-25T15:46:02.123
+    Event: '{\"eventName\": \"INSERT\"}'
+    MatchedBy: [work]
 ";
 
 /// What stands in for a value: other kinds, empty, out of range, half written.
@@ -63,6 +93,12 @@ const VALUES: &[&str] = &[
     "${A:-5}",
     "\"\\u0000\"",
     "arn:aws:sqs:us-east-1:000000000000:orders",
+    "arn:aws:kinesis:us-east-1:000000000000:stream/orders/consumer/c:1",
+    "arn:aws:dynamodb:us-east-1:000000000000:table/orders",
+    "LATEST",
+    "2025-01-01",
+    "1e999",
+    "{Memory: {}}",
     "'",
     "|",
     "- x",
@@ -88,7 +124,7 @@ fn read(text: &str) -> Loaded {
 fn the_file_that_is_mutated_is_good() {
     let loaded = read(GOOD);
     assert!(loaded.problems.is_empty(), "{:#?}", loaded.problems);
-    assert_eq!((loaded.configuration.functions.len(), loaded.configuration.mappings.len()), (2, 2));
+    assert_eq!((loaded.configuration.functions.len(), loaded.configuration.mappings.len()), (2, 4));
 }
 
 #[test]
@@ -134,7 +170,7 @@ proptest! {
     }
 
     #[test]
-    fn lines_may_come_in_any_order(order in Just(GOOD.lines().collect::<Vec<_>>()).prop_shuffle(), length in 1..40_usize) {
+    fn lines_may_come_in_any_order(order in Just(GOOD.lines().collect::<Vec<_>>()).prop_shuffle(), length in 1..70_usize) {
         read(&order.into_iter().take(length).collect::<Vec<_>>().join("\n"));
     }
 }

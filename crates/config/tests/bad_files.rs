@@ -29,16 +29,40 @@ const FILES: &[(&str, &str)] = &[
     ),
     ("misspelt at the top", "EventSourceMapings: []\n"),
     ("an unknown key at the top", "Plugins: []\nEventSourceMappings: []\n"),
-    ("State", "State: ./state\nEventSourceMappings: []\n"),
+    ("state that is a path", "State: ./state\nEventSourceMappings: []\n"),
+    ("state of no kind", "State: {}\nEventSourceMappings: []\n"),
+    ("state of an unknown kind", "State: {Sqlit: {Path: a}}\nEventSourceMappings: []\n"),
+    ("state of two kinds", "State: {Sqlite: {Path: a}, DynamoDB: {Table: pelton}}\nEventSourceMappings: []\n"),
+    ("state of three kinds", "State: {Sqlite: {}, Memory: {}, DynamoDB: {Table: pelton}}\nEventSourceMappings: []\n"),
+    ("state in an empty path", "State: {Sqlite: {Path: ''}}\nEventSourceMappings: []\n"),
+    ("state in memory with a path", "State: {Memory: {Path: a}}\nEventSourceMappings: []\n"),
+    ("state in memory without braces", "State:\n  Memory:\nEventSourceMappings: []\n"),
+    ("state in a table without a name", "State: {DynamoDB: {LeaseRenewalSeconds: 5}}\nEventSourceMappings: []\n"),
+    ("state in a table with a short name", "State: {DynamoDB: {Table: ab}}\nEventSourceMappings: []\n"),
+    (
+        "state in a table with an ARN",
+        "State: {DynamoDB: {Table: 'arn:aws:dynamodb:us-east-1:000000000000:table/pelton'}}\nEventSourceMappings: []\n",
+    ),
+    (
+        "a lease that is too short",
+        "State: {DynamoDB: {Table: pelton, LeaseRenewalSeconds: 0}}\nEventSourceMappings: []\n",
+    ),
+    (
+        "a lease that is too long",
+        "State: {DynamoDB: {Table: pelton, LeaseRenewalSeconds: 61}}\nEventSourceMappings: []\n",
+    ),
     (
         "a CloudFormation template",
         "Resources:\n  Mapping:\n    Type: AWS::Lambda::EventSourceMapping\nEventSourceMappings: []\n",
     ),
     (
         "endpoints that are no URLs",
-        "Endpoint: localhost:4566\nEndpoints: {SQS: 'http://', Lambda: 'http://a:99999', SNS: 'http://a b', S3: ftp://a}\nEventSourceMappings: []\n",
+        "Endpoint: localhost:4566\nEndpoints: {SQS: 'http://', Lambda: 'http://a:99999', SNS: 'http://a b', S3: ftp://a, Kinesis: kinesis, DynamoDB: ':8000', DynamoDBStreams: 'http:///'}\nEventSourceMappings: []\n",
     ),
-    ("an unknown service", "Endpoints: {SQSS: http://a, DynamoDB: http://b}\nEventSourceMappings: []\n"),
+    (
+        "an unknown service",
+        "Endpoints: {SQSS: http://a, Dynamo: http://b, CloudWatch: http://c}\nEventSourceMappings: []\n",
+    ),
     ("a Region that is none", "Region: localhost\nEventSourceMappings: []\n"),
     ("addresses to listen on", "Listen: localhost:9400\nEventSourceMappings: []\n"),
     ("a grace period out of range", "GracePeriodSeconds: 901\nEventSourceMappings: []\n"),
@@ -61,7 +85,39 @@ const FILES: &[(&str, &str)] = &[
     ),
     (
         "sources of later versions",
-        "EventSourceMappings:\n- {EventSourceArn: 'arn:aws:kinesis:us-east-1:000000000000:stream/s', FunctionName: f}\n- {EventSourceArn: 'arn:aws:dynamodb:us-east-1:000000000000:table/t/stream/2024', FunctionName: f}\n- {EventSourceArn: 'arn:aws:kafka:us-east-1:000000000000:cluster/c/1', FunctionName: f}\n- {EventSourceArn: 'arn:aws:mq:us-east-1:000000000000:broker:b', FunctionName: f}\n- {EventSourceArn: 'arn:aws:rds:us-east-1:000000000000:cluster:c', FunctionName: f}\n",
+        "EventSourceMappings:\n- {EventSourceArn: 'arn:aws:kafka:us-east-1:000000000000:cluster/c/1', FunctionName: f}\n- {EventSourceArn: 'arn:aws:mq:us-east-1:000000000000:broker:b', FunctionName: f}\n- {EventSourceArn: 'arn:aws:rds:us-east-1:000000000000:cluster:c', FunctionName: f}\n",
+    ),
+    (
+        "sources that are nearly Kinesis streams",
+        "EventSourceMappings:\n- {EventSourceArn: 'arn:aws:kinesis:us-east-1:000000000000:orders', FunctionName: f}\n- {EventSourceArn: 'arn:aws:kinesis:us-east-1:000000000000:stream/a!', FunctionName: f}\n- {EventSourceArn: 'arn:aws:kinesis:us-east-1:000000000000:stream/s/consumer/c', FunctionName: f}\n- {EventSourceArn: 'arn:aws:kinesis:us-east-1::stream/s', FunctionName: f}\n- {EventSourceArn: 'arn:aws:kinesis:ddblocal:000000000000:stream/s', FunctionName: f}\n",
+    ),
+    (
+        "sources that are nearly DynamoDB streams",
+        "EventSourceMappings:\n- {EventSourceArn: 'arn:aws:dynamodb:us-east-1:000000000000:table/orders', FunctionName: f}\n- {EventSourceArn: 'arn:aws:dynamodb:us-east-1:000000000000:table/orders/index/i', FunctionName: f}\n- {EventSourceArn: 'arn:aws:dynamodb:us-east-1:000000000000:global-table/t', FunctionName: f}\n- {EventSourceArn: 'arn:aws:dynamodb:us-east-1:000000000000:table/t/stream/1', FunctionName: f}\n- {EventSourceArn: 'arn:aws:dynamodb:local:000000000000:table/orders/stream/1', FunctionName: f}\n",
+    ),
+    (
+        "streams without the fields they need",
+        "EventSourceMappings:\n- {EventSourceArn: 'arn:aws:kinesis:us-east-1:000000000000:stream/s', FunctionName: f}\n- {EventSourceArn: 'arn:aws:dynamodb:us-east-1:000000000000:table/orders/stream/1', FunctionName: f}\n- {EventSourceArn: 'arn:aws:kinesis:us-east-1:000000000000:stream/t', FunctionName: f, StartingPosition: }\n",
+    ),
+    (
+        "starting positions that are none",
+        "EventSourceMappings:\n- {EventSourceArn: 'arn:aws:kinesis:us-east-1:000000000000:stream/s', FunctionName: f, StartingPosition: invalid}\n- {EventSourceArn: 'arn:aws:kinesis:us-east-1:000000000000:stream/s', FunctionName: f, StartingPosition: latest}\n",
+    ),
+    (
+        "a DynamoDB stream from a time on",
+        "EventSourceMappings:\n- {EventSourceArn: 'arn:aws:dynamodb:us-east-1:000000000000:table/orders/stream/1', FunctionName: f, StartingPosition: AT_TIMESTAMP, StartingPositionTimestamp: 1}\n- {EventSourceArn: 'arn:aws:dynamodb:us-east-1:000000000000:table/orders/stream/1', FunctionName: f, StartingPosition: AT_TIMESTAMP}\n",
+    ),
+    (
+        "the same streams twice",
+        "EventSourceMappings:\n- {EventSourceArn: 'arn:aws:kinesis:us-east-1:000000000000:stream/s', FunctionName: f, StartingPosition: LATEST}\n- {EventSourceArn: 'arn:aws:kinesis:us-east-1:000000000000:stream/s', FunctionName: f, StartingPosition: TRIM_HORIZON}\n- {EventSourceArn: 'arn:aws:dynamodb:us-east-1:000000000000:table/orders/stream/1', FunctionName: 'f:1', StartingPosition: LATEST}\n- {EventSourceArn: 'arn:aws:dynamodb:us-east-1:000000000000:table/orders/stream/1', FunctionName: 'f:1', StartingPosition: LATEST}\n",
+    ),
+    (
+        "a poll interval for records that are pushed",
+        "EventSourceMappings:\n- {EventSourceArn: 'arn:aws:kinesis:us-east-1:000000000000:stream/s/consumer/c:1', FunctionName: f, StartingPosition: LATEST, PollIntervalMilliseconds: 200}\n",
+    ),
+    (
+        "tests of filters on streams",
+        "EventSourceMappings:\n- {EventSourceArn: &kinesis 'arn:aws:kinesis:us-east-1:000000000000:stream/s', FunctionName: f, StartingPosition: LATEST}\n- {EventSourceArn: &dynamodb 'arn:aws:dynamodb:us-east-1:000000000000:table/orders/stream/1', FunctionName: f, StartingPosition: LATEST}\nTests:\n- {Name: no Kinesis record, EventSourceArn: *kinesis, Event: '{\"data\": \"aGVsbG8=\"}', MatchedBy: []}\n- {Name: no JSON, EventSourceArn: *kinesis, Event: '{', MatchedBy: []}\n- {Name: no body, EventSourceArn: *dynamodb, Body: a, MatchedBy: []}\n- {Name: no JSON, EventSourceArn: *dynamodb, Event: '{', MatchedBy: []}\n",
     ),
     (
         "functions that are none",
@@ -192,7 +248,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("tag with an empty key", "Tags: {'': a}"),
     (
         "fields of streams",
-        "StartingPosition: LATEST\nStartingPositionTimestamp: 1\nParallelizationFactor: 2\nBisectBatchOnFunctionError: true\nMaximumRecordAgeInSeconds: 60\nTumblingWindowInSeconds: 5",
+        "StartingPosition: LATEST\nStartingPositionTimestamp: 1\nParallelizationFactor: 1\nBisectBatchOnFunctionError: false\nMaximumRecordAgeInSeconds: -1\nTumblingWindowInSeconds: 0\nPollIntervalMilliseconds: 200",
     ),
     (
         "fields of other sources",
@@ -203,6 +259,38 @@ const FIELDS: &[(&str, &str)] = &[
         "ProvisionedPollerConfig: {MinimumPollers: 2}\nKmsKeyArn: k\nMetricsConfig: {Metrics: [EventCount]}\nLoggingConfig: {}",
     ),
     ("fields that AWS answers with", "UUID: 1\nState: Enabled\nLastModified: 1\nFunctionArn: a"),
+];
+
+/// Each is put below a mapping that has a Kinesis stream, a function and `StartingPosition: AT_TIMESTAMP`.
+const STREAM_FIELDS: &[(&str, &str)] = &[
+    ("no time to begin at", ""),
+    ("times that are none", "StartingPositionTimestamp: yesterday"),
+    ("time without an offset", "StartingPositionTimestamp: 2025-01-01T00:00:00"),
+    ("time before 1970", "StartingPositionTimestamp: -1"),
+    ("time as a list", "StartingPositionTimestamp: [1]"),
+    ("batch too large", "StartingPositionTimestamp: 1\nBatchSize: 10001"),
+    ("window too long", "StartingPositionTimestamp: 1\nMaximumBatchingWindowInSeconds: 301"),
+    ("factor too low", "StartingPositionTimestamp: 1\nParallelizationFactor: 0"),
+    ("factor too high", "StartingPositionTimestamp: 1\nParallelizationFactor: 11"),
+    ("bisecting maybe", "StartingPositionTimestamp: 1\nBisectBatchOnFunctionError: maybe"),
+    ("record age below none", "StartingPositionTimestamp: 1\nMaximumRecordAgeInSeconds: -2"),
+    ("record age of nothing", "StartingPositionTimestamp: 1\nMaximumRecordAgeInSeconds: 0"),
+    ("record age too short", "StartingPositionTimestamp: 1\nMaximumRecordAgeInSeconds: 59"),
+    ("record age too long", "StartingPositionTimestamp: 1\nMaximumRecordAgeInSeconds: 604801"),
+    ("retries below none", "StartingPositionTimestamp: 1\nMaximumRetryAttempts: -2"),
+    ("too many retries", "StartingPositionTimestamp: 1\nMaximumRetryAttempts: 10001"),
+    ("tumbling window too long", "StartingPositionTimestamp: 1\nTumblingWindowInSeconds: 901"),
+    ("polls too often", "StartingPositionTimestamp: 1\nPollIntervalMilliseconds: 199"),
+    ("polls too seldom", "StartingPositionTimestamp: 1\nPollIntervalMilliseconds: 60001"),
+    (
+        "fields of queues",
+        "StartingPositionTimestamp: 1\nScalingConfig: {MaximumConcurrency: 2}\nVisibilityHeartbeat: true",
+    ),
+    ("a filter that is none", "StartingPositionTimestamp: 1\nFilterCriteria: {Filters: [{Pattern: '{\"data\": 1}'}]}"),
+    (
+        "bucket on success",
+        "StartingPositionTimestamp: 1\nDestinationConfig: {OnSuccess: {Destination: 'arn:aws:s3:::bucket'}}",
+    ),
 ];
 
 fn environment(name: &str) -> Option<String> {
@@ -236,6 +324,41 @@ fn every_bad_file_is_told_exactly_what_is_wrong() {
 fn every_bad_field_of_a_mapping_is_told_exactly_what_is_wrong() {
     let all: String = FIELDS.iter().map(|(name, fields)| describe(name, &mapping("orders", fields)) + "\n").collect();
     insta::assert_snapshot!(all);
+}
+
+#[test]
+fn every_bad_field_of_a_stream_is_told_exactly_what_is_wrong() {
+    let stream = |fields: &str| {
+        mapping("orders", &format!("StartingPosition: AT_TIMESTAMP\n{fields}")).replace(
+            "arn:aws:sqs:us-east-1:000000000000:orders",
+            "arn:aws:kinesis:us-east-1:000000000000:stream/orders",
+        )
+    };
+    let all: String = STREAM_FIELDS.iter().map(|(name, fields)| describe(name, &stream(fields)) + "\n").collect();
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn a_stream_is_not_read_from_a_time_to_come() {
+    for (time, fix) in [
+        ("2999-01-01T00:00:00Z", "write a time that has gone by, or StartingPosition: LATEST"),
+        ("1735689600000", "write seconds since 1970, not milliseconds, that have gone by"),
+    ] {
+        let text = format!(
+            "EventSourceMappings: [{{EventSourceArn: 'arn:aws:kinesis:us-east-1:000000000000:stream/s', FunctionName: f, \
+             StartingPosition: AT_TIMESTAMP, StartingPositionTimestamp: '{time}'}}]"
+        );
+        let loaded = load_text(&text, Path::new("pelton.yaml"), &environment);
+        let [problem] = &loaded.problems[..] else { panic!("{:?}", loaded.problems) };
+        assert!(
+            problem.message.starts_with("StartingPositionTimestamp cannot be in the future: it is now 2"),
+            "{problem}"
+        );
+        assert_eq!(
+            (problem.path.as_str(), problem.fix.as_str()),
+            ("EventSourceMappings[0].StartingPositionTimestamp", fix)
+        );
+    }
 }
 
 #[test]

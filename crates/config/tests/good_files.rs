@@ -1,9 +1,10 @@
 //! Files that are as they should be.
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use pelton_config::{Loaded, Program, Runtime, TestEvent, load_text};
-use pelton_core::DestinationArn;
+use pelton_config::{Loaded, Program, Runtime, State, TestEvent, load_text};
+use pelton_core::{DestinationArn, StartingPosition, StreamSettings};
 
 fn load(text: &str) -> Loaded {
     load_text(text, Path::new("/etc/pelton/pelton.yaml"), &|name| (name == "HOST").then(|| "localhost".into()))
@@ -34,6 +35,185 @@ fn the_shortest_file_gets_awss_defaults() {
     assert_eq!((&mapping.on_success, &mapping.on_failure, &mapping.overflow_bucket), (&None, &None, &None));
     assert_eq!((mapping.maximum_retry_attempts, mapping.visibility_heartbeat), (None, true));
     assert!(mapping.tags.is_empty());
+    assert_eq!(mapping.stream, None);
+    assert_eq!(configuration.state, State::Sqlite { path: "/etc/pelton/pelton.db".into() });
+}
+
+/// What GetEventSourceMapping answers for a stream that was mapped with the required fields only.
+#[test]
+fn the_shortest_mapping_of_a_stream_gets_awss_defaults() {
+    for arn in [
+        "arn:aws:kinesis:us-east-1:000000000000:stream/orders",
+        "arn:aws:kinesis:us-east-1:000000000000:stream/orders/consumer/pelton:1700000000",
+        "arn:aws:dynamodb:us-east-1:000000000000:table/orders/stream/2025-11-25T15:46:02.123",
+    ] {
+        let text = format!(
+            "EventSourceMappings: [{{EventSourceArn: '{arn}', FunctionName: work, StartingPosition: TRIM_HORIZON}}]"
+        );
+        let mapping = good(&text).configuration.mappings.remove(0);
+        assert_eq!(mapping.event_source.to_string(), arn);
+        assert_eq!(mapping.function_arn.to_string(), "arn:aws:lambda:us-east-1:000000000000:function:work");
+        assert_eq!((mapping.batch_size, mapping.batching_window), (100, Duration::ZERO));
+        assert_eq!((mapping.maximum_retry_attempts, mapping.on_failure), (None, None));
+        let expected = StreamSettings {
+            starting_position: StartingPosition::TrimHorizon,
+            parallelization_factor: 1,
+            bisect_batch_on_function_error: false,
+            maximum_record_age: None,
+            tumbling_window: Duration::ZERO,
+            poll_interval: None,
+        };
+        assert_eq!(mapping.stream, Some(expected), "{arn}");
+    }
+}
+
+#[test]
+fn every_field_of_a_stream_arrives() {
+    let configuration = good(
+        "Endpoints: {Kinesis: http://a, DynamoDB: http://b, DynamoDBStreams: http://c}
+EventSourceMappings:
+  - EventSourceArn: arn:aws:kinesis:us-east-1:000000000000:stream/orders
+    FunctionName: work
+    StartingPosition: AT_TIMESTAMP
+    StartingPositionTimestamp: 1735689600.5
+    BatchSize: 10000
+    MaximumBatchingWindowInSeconds: 300
+    ParallelizationFactor: 10
+    BisectBatchOnFunctionError: true
+    MaximumRecordAgeInSeconds: 60
+    MaximumRetryAttempts: 0
+    TumblingWindowInSeconds: 900
+    PollIntervalMilliseconds: 60000
+    FunctionResponseTypes: [ReportBatchItemFailures]
+    FilterCriteria: {Filters: [{Pattern: '{\"data\": {\"kind\": [1]}}'}]}
+    DestinationConfig:
+      OnSuccess: {Destination: 'arn:aws:sns:us-east-1:000000000000:done'}
+      OnFailure: {Destination: 'arn:aws:s3:::failed'}
+      OverflowBucket: arn:aws:s3:::large
+  - EventSourceArn: arn:aws:dynamodb:us-east-1:000000000000:table/orders/stream/2025-11-25T15:46:02.123
+    FunctionName: work
+    StartingPosition: LATEST
+    MaximumRecordAgeInSeconds: -1
+    MaximumRetryAttempts: -1
+    FilterCriteria: {Filters: [{Pattern: '{\"eventName\": [\"INSERT\"]}'}]}
+  - EventSourceArn: arn:aws:kinesis:us-east-1:000000000000:stream/orders
+    FunctionName: other
+    StartingPosition: AT_TIMESTAMP
+    StartingPositionTimestamp: 2025-01-01T01:00:00+01:00
+    MaximumRecordAgeInSeconds: 604800
+    MaximumRetryAttempts: 10000
+Tests:
+  - {Name: data, EventSourceArn: 'arn:aws:kinesis:us-east-1:000000000000:stream/orders', Body: '{\"kind\": 1}', MatchedBy: [work, other]}
+  - {Name: record, EventSourceArn: 'arn:aws:kinesis:us-east-1:000000000000:stream/orders', Event: '{\"kinesis\": {\"data\": \"eA==\"}}', MatchedBy: [other]}
+  - {Name: item, EventSourceArn: 'arn:aws:dynamodb:us-east-1:000000000000:table/orders/stream/2025-11-25T15:46:02.123', Event: '{\"eventName\": \"MODIFY\"}', MatchedBy: []}
+",
+    )
+    .configuration;
+    let endpoints = &configuration.endpoints;
+    let urls = [&endpoints.kinesis, &endpoints.dynamodb, &endpoints.dynamodb_streams].map(|url| url.as_deref());
+    assert_eq!(urls, [Some("http://a"), Some("http://b"), Some("http://c")]);
+
+    let [kinesis, dynamodb, other] = &configuration.mappings[..] else { panic!("{:?}", configuration.mappings) };
+    let expected = StreamSettings {
+        starting_position: StartingPosition::AtTimestamp("2025-01-01T00:00:00.5Z".parse().unwrap()),
+        parallelization_factor: 10,
+        bisect_batch_on_function_error: true,
+        maximum_record_age: Some(Duration::from_secs(60)),
+        tumbling_window: Duration::from_secs(900),
+        poll_interval: Some(Duration::from_secs(60)),
+    };
+    assert_eq!(kinesis.stream, Some(expected));
+    assert_eq!((kinesis.batch_size, kinesis.batching_window), (10_000, Duration::from_secs(300)));
+    assert_eq!((kinesis.maximum_retry_attempts, kinesis.report_batch_item_failures), (Some(0), true));
+    assert!(matches!(&kinesis.on_success, Some(DestinationArn::Topic(_))));
+    assert!(matches!(&kinesis.on_failure, Some(DestinationArn::Bucket(_))));
+    assert_eq!(kinesis.overflow_bucket.as_ref().map(|arn| arn.resource()), Some("large"));
+    let settings = |mapping: &pelton_core::Mapping| mapping.stream.clone().unwrap();
+    assert_eq!(settings(dynamodb).starting_position, StartingPosition::Latest);
+    assert_eq!((settings(dynamodb).maximum_record_age, dynamodb.maximum_retry_attempts), (None, None));
+    assert_eq!(
+        settings(other).starting_position,
+        StartingPosition::AtTimestamp("2025-01-01T00:00:00Z".parse().unwrap())
+    );
+    assert_eq!(
+        (settings(other).maximum_record_age, other.maximum_retry_attempts),
+        (Some(Duration::from_secs(604_800)), Some(10_000))
+    );
+
+    for test in &configuration.tests {
+        let TestEvent::Record(record) = &test.event else { panic!("{test:?}") };
+        let of_source = configuration.mappings.iter().filter(|mapping| mapping.event_source == test.event_source);
+        let matching = of_source.filter(|mapping| mapping.filters.matches(record.as_bytes()));
+        assert_eq!(matching.map(|mapping| mapping.id).collect::<BTreeSet<_>>(), test.matched_by, "{}", test.name);
+    }
+}
+
+#[test]
+fn a_function_of_dynamodb_locals_streams_is_where_the_file_is() {
+    let arn = "arn:aws:dynamodb:ddblocal:000000000000:table/orders/stream/2025-11-25T15:46:02.123";
+    let function = |head: &str, name: &str| {
+        let text = format!(
+            "{head}EventSourceMappings: [{{EventSourceArn: '{arn}', FunctionName: '{name}', StartingPosition: LATEST}}]"
+        );
+        good(&text).configuration.mappings[0].function_arn.to_string()
+    };
+    assert_eq!(function("", "work"), "arn:aws:lambda:us-east-1:000000000000:function:work");
+    assert_eq!(function("Region: eu-west-1\n", "work"), "arn:aws:lambda:eu-west-1:000000000000:function:work");
+    let elsewhere = "arn:aws:lambda:eu-west-2:000000000000:function:work";
+    assert_eq!(function("", elsewhere), elsewhere);
+    let text =
+        format!("EventSourceMappings: [{{EventSourceArn: '{arn}', FunctionName: work, StartingPosition: LATEST}}]");
+    let from_environment = |name: &str| (name == "AWS_REGION").then(|| "eu-west-3".to_owned());
+    let loaded = load_text(&text, Path::new("pelton.yaml"), &from_environment);
+    assert_eq!(loaded.configuration.mappings[0].function_arn.region(), "eu-west-3");
+}
+
+#[test]
+fn state_is_kept_where_the_file_says() {
+    let state = |state: &str| good(&format!("State: {state}\nEventSourceMappings: []\n")).configuration.state;
+    let file = |path: &str| State::Sqlite { path: path.into() };
+    assert_eq!(state("{Sqlite: {}}"), file("/etc/pelton/pelton.db"));
+    assert_eq!(state("{Sqlite: {Path: state/shards.db}}"), file("/etc/pelton/state/shards.db"));
+    assert_eq!(state("{Sqlite: {Path: /var/lib/pelton.db}}"), file("/var/lib/pelton.db"));
+    assert_eq!(state("{Memory: {}}"), State::Memory);
+    let table =
+        |seconds| State::DynamoDb { table: "pelton.state_1-a".into(), lease_renewal: Duration::from_secs(seconds) };
+    assert_eq!(state("{DynamoDB: {Table: pelton.state_1-a}}"), table(5));
+    assert_eq!(state("{DynamoDB: {Table: pelton.state_1-a, LeaseRenewalSeconds: 60}}"), table(60));
+}
+
+#[test]
+fn the_properties_of_a_templates_stream_can_be_pasted() {
+    let configuration = good(
+        "EventSourceMappings:
+-   BatchSize: '100'
+    BisectBatchOnFunctionError: 'True'
+    EventSourceArn: 'arn:aws:kinesis:eu-west-1:123456789012:stream/orders'
+    FunctionName: my-function
+    MaximumRecordAgeInSeconds: '3600'
+    MaximumRetryAttempts: '-1'
+    ParallelizationFactor: '2'
+    StartingPosition: AT_TIMESTAMP
+    StartingPositionTimestamp: '1735689600'
+    TumblingWindowInSeconds: '0'
+",
+    )
+    .configuration;
+    let stream = configuration.mappings[0].stream.as_ref().unwrap();
+    assert_eq!((stream.parallelization_factor, stream.bisect_batch_on_function_error), (2, true));
+}
+
+/// As the REST API will: JSON is YAML.
+#[test]
+fn a_request_in_json_is_read_too() {
+    let configuration = good(
+        r#"{"EventSourceMappings": [{"EventSourceArn": "arn:aws:kinesis:us-east-1:000000000000:stream/orders",
+            "FunctionName": "work", "StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": 1735689600.0,
+            "MaximumRetryAttempts": -1, "DestinationConfig": {"OnFailure": {}}, "FilterCriteria": {"Filters": []}}]}"#,
+    )
+    .configuration;
+    let stream = configuration.mappings[0].stream.as_ref().unwrap();
+    assert_eq!(stream.starting_position, StartingPosition::AtTimestamp("2025-01-01T00:00:00Z".parse().unwrap()));
 }
 
 #[test]

@@ -8,15 +8,21 @@ mod execution_record;
 mod function_name;
 mod invoker;
 mod mapping;
+mod partition;
 mod record;
 mod source;
+mod store;
 
 pub use arn::{Arn, ArnError};
 pub use clock::{Clock, SystemClock};
 pub use destination::{Destination, DestinationError};
-pub use execution_record::{Condition, ExecutionRecord, RequestContext, ResponseContext, SCHEMA_VERSION};
+pub use execution_record::{
+    BatchInfo, Condition, ExecutionRecord, RequestContext, ResponseContext, SCHEMA_VERSION, StreamKind, Subject,
+};
 pub use function_name::{FunctionName, FunctionNameError};
 pub use invoker::{InvokeError, Invoker, Response};
-pub use mapping::{DestinationArn, DestinationArnError, Mapping, MappingId};
-pub use record::{Cursor, Disposition, PartitionId, Polled, Receipt, Record, SettleError, Unsettled};
+pub use mapping::{DestinationArn, DestinationArnError, Mapping, MappingId, StartingPosition, StreamSettings};
+pub use partition::{Listing, Partition, PartitionId, Position, SequenceNumber, SequenceNumberError};
+pub use record::{Cursor, Disposition, Polled, Receipt, Record, SettleError, Unsettled};
 pub use source::{ErrorKind, Redelivery, Source, SourceError};
+pub use store::{Checkpoint, Lane, Lease, NewShard, OpenWindow, OwnerId, ShardState, Store, StoreError, StreamId};

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use pelton_pattern::Filters;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -57,12 +58,44 @@ pub struct Mapping {
     pub on_failure: Option<DestinationArn>,
     /// `DestinationConfig.OverflowBucket` (extension): where records too large for their destination are kept whole.
     pub overflow_bucket: Option<Arn>,
-    /// `MaximumRetryAttempts`: 0..=10,000 (for SQS an extension of Pelton); default none: the queue's redrive decides.
+    /// `MaximumRetryAttempts`: 0..=10,000 (for SQS an extension of Pelton). Default none (-1 for streams): the queue's
+    /// redrive, or the record's age, decides.
     pub maximum_retry_attempts: Option<u32>,
     /// `VisibilityHeartbeat` (extension): keep messages hidden while their function runs; default true.
     pub visibility_heartbeat: bool,
     /// `Tags`.
     pub tags: BTreeMap<String, String>,
+    /// What only streams have; `None` for queues.
+    pub stream: Option<StreamSettings>,
+}
+
+/// The settings of a mapping on a Kinesis or DynamoDB stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamSettings {
+    /// `StartingPosition`, with `StartingPositionTimestamp`.
+    pub starting_position: StartingPosition,
+    /// `ParallelizationFactor`: batches of one shard at a time: 1..=10; default 1.
+    pub parallelization_factor: usize,
+    /// `BisectBatchOnFunctionError`; default false.
+    pub bisect_batch_on_function_error: bool,
+    /// `MaximumRecordAgeInSeconds`: 60..=604,800 s; default none (-1).
+    pub maximum_record_age: Option<Duration>,
+    /// `TumblingWindowInSeconds`: 0..=900 s; zero, the default, is no window.
+    pub tumbling_window: Duration,
+    /// `PollIntervalMilliseconds` (extension): the pause after a read that found nothing: 200..=60,000 ms; default one
+    /// second on AWS, 200 ms on other endpoints.
+    pub poll_interval: Option<Duration>,
+}
+
+/// Where a mapping begins to read a stream that it has never read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartingPosition {
+    /// With the oldest record.
+    TrimHorizon,
+    /// With the first record that comes after the mapping was created.
+    Latest,
+    /// With the first record that arrived at this time or later. Kinesis only.
+    AtTimestamp(Timestamp),
 }
 
 /// The ARN of something that takes execution records.

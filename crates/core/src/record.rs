@@ -2,18 +2,29 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 
-/// Names one independently ordered part of a source: a shard, or a whole queue.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PartitionId(pub String);
+use crate::Position;
 
 /// What the source needs to settle a record: a receipt handle or a sequence number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Receipt(pub String);
 
-/// Where the next poll of a partition continues. Only the source looks inside.
+/// Where the next poll of a partition continues. The source moves it; nobody else looks into the token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Cursor(pub Option<String>);
+pub struct Cursor {
+    /// Up to where has been read: where a poll without a usable token begins. Queues have no such place.
+    pub position: Position,
+    /// What the source's next call needs, such as a shard iterator; `None` before the first poll.
+    pub token: Option<String>,
+}
+
+impl Cursor {
+    /// A cursor that has polled nothing yet.
+    pub fn at(position: Position) -> Self {
+        Self { position, token: None }
+    }
+}
 
 /// One record as it will be shown to the function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,10 +33,13 @@ pub struct Record {
     pub id: String,
     /// What the source needs to settle it.
     pub receipt: Receipt,
-    /// Records with equal keys reach the function in order: message group of a FIFO queue.
+    /// Records with equal keys reach the function in order: message group of a FIFO queue, partition key of a Kinesis
+    /// record, item key of a DynamoDB record.
     pub order_key: Option<String>,
     /// How often the source has handed the record out, this time included; at least 1.
     pub receive_count: u32,
+    /// When the record came into its stream; `None` for queues.
+    pub arrived_at: Option<Timestamp>,
     /// The record's element of the event's `Records`, as JSON.
     pub event: Bytes,
 }
@@ -39,9 +53,13 @@ pub struct Polled {
     pub hidden_for: Option<Duration>,
     /// How often the source itself hands a record out before it moves it to a dead-letter queue.
     pub maximum_receives: Option<u32>,
-    /// How long the source asks to be left alone, such as a stream's read limit.
-    pub pause: Duration,
-    /// The partition has ended: a split or merged shard.
+    /// More records are probably there now: the answer was full, or the source says that it is behind.
+    pub more: bool,
+    /// How far behind the newest record of its partition the answer is; `None` where the source doesn't say.
+    pub behind: Option<Duration>,
+    /// The place where the poll was to begin is no longer in the stream, so it began at the oldest record there is.
+    pub trimmed: bool,
+    /// The partition has ended: a split or merged shard, read to its end.
     pub ended: bool,
 }
 

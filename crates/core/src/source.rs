@@ -3,32 +3,36 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::{Cursor, Disposition, PartitionId, Polled, Receipt, Unsettled};
+use crate::{Cursor, Disposition, Listing, PartitionId, Polled, Receipt, Unsettled};
 
 /// Who hands a returned record out again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Redelivery {
     /// The source itself, after a while: queues. A partition may be polled several times at once.
     BySource,
-    /// Nobody, so the engine retries in place: streams. One poll of a partition at a time.
+    /// Nobody, so the engine retries in place, and keeps the checkpoint: streams. One poll of a partition at a time.
     ByEngine,
 }
 
-/// Where records come from. Holds no position: the cursor is handed in, so that restart and test are the same code.
+/// Where records come from: a queue, or a stream of shards. Holds no position: the cursor is handed in, so that restart,
+/// reshard and test are the same code. A queue implements `settle` and `extend`; a stream implements `partitions`.
 #[async_trait]
 pub trait Source: Send + Sync + 'static {
     /// What becomes of a returned record.
     fn redelivery(&self) -> Redelivery;
 
-    /// The partitions to poll. A queue is one partition.
-    async fn partitions(&self) -> Result<Vec<PartitionId>, SourceError> {
-        Ok(vec![PartitionId("queue".into())])
+    /// The partitions there are, all pages of them. A queue is one partition.
+    async fn partitions(&self) -> Result<Listing, SourceError> {
+        Ok(Listing::single())
     }
 
-    /// Receives at most `max_records`, waiting at most `wait` for the first one. An empty answer is no error.
+    /// Receives at most `max_records`, waiting at most `wait` for the first one. An empty answer is no error. An error
+    /// leaves the cursor where the next poll can go on from.
     ///
     /// A queue's poll must not be dropped while it runs: records already handed out would stay hidden until their
-    /// visibility timeout. It always ends soon after `wait`.
+    /// visibility timeout. It always ends soon after `wait`. A stream's poll may be dropped; it doesn't wait unless
+    /// records are pushed to it (enhanced fan-out), takes a new iterator by itself where the old one has expired, and
+    /// moves `cursor.position` behind the last record it gives.
     async fn poll(
         &self,
         partition: &PartitionId,
@@ -38,12 +42,15 @@ pub trait Source: Send + Sync + 'static {
     ) -> Result<Polled, SourceError>;
 
     /// Carries out the final word on records of one partition. Any number of them; records that could not be settled
-    /// are returned, never swallowed. `Err` means that none was settled.
+    /// are returned, never swallowed. `Err` means that none was settled. Streams have nothing to do: their checkpoint is
+    /// in the store.
     async fn settle(
         &self,
-        partition: &PartitionId,
-        settled: &[(Receipt, Disposition)],
-    ) -> Result<Vec<Unsettled>, SourceError>;
+        _partition: &PartitionId,
+        _settled: &[(Receipt, Disposition)],
+    ) -> Result<Vec<Unsettled>, SourceError> {
+        Ok(Vec::new())
+    }
 
     /// Keeps records hidden for another `hidden_for`, counted from now. Streams have nothing to do.
     async fn extend(
@@ -60,9 +67,16 @@ pub trait Source: Send + Sync + 'static {
         Ok(None)
     }
 
-    /// The longest single wait that suits the source when it is idle.
+    /// A queue: the longest single wait that suits it when it is idle. A stream: the pause after a poll that found
+    /// nothing.
     fn idle_wait(&self) -> Duration {
         Duration::from_secs(1)
+    }
+
+    /// Whether records are pushed, so that a poll waits for them by itself and no limit of reads applies: enhanced
+    /// fan-out.
+    fn is_pushed(&self) -> bool {
+        false
     }
 }
 
@@ -76,8 +90,11 @@ pub enum ErrorKind {
         /// What the service asked for, if it did.
         retry_after: Option<Duration>,
     },
-    /// Refused: missing, or no permission. Somebody has to act; try again slowly, to notice when they have.
+    /// Refused: no permission, or not in a state to answer. Somebody has to act; try again slowly, to notice when they
+    /// have.
     Refused,
+    /// What was asked for doesn't exist. Somebody may create it; try again slowly.
+    Missing,
     /// This payload can never be accepted, however often it is sent.
     Payload,
 }
@@ -90,4 +107,14 @@ pub struct SourceError {
     pub message: String,
     /// Whether and when to try again.
     pub kind: ErrorKind,
+}
+
+impl SourceError {
+    /// How long the source asked to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self.kind {
+            ErrorKind::Throttled { retry_after } => retry_after,
+            _ => None,
+        }
+    }
 }

@@ -114,7 +114,9 @@ impl Channel for Bus {
 fn detail_type(condition: Condition) -> &'static str {
     match condition {
         Condition::Success => "Lambda Function Invocation Result - Success",
-        Condition::RetriesExhausted => "Lambda Function Invocation Result - Failure",
+        Condition::RetriesExhausted | Condition::RetryAttemptsExhausted | Condition::RecordAgeExceeded => {
+            "Lambda Function Invocation Result - Failure"
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! A record without its payloads, for destinations that can't take the whole.
-use pelton_core::{Arn, ExecutionRecord};
+use pelton_core::{ExecutionRecord, Subject};
 use serde::Serialize;
 
 /// `payloadsOmitted`, an extension of Pelton: present only in a record whose payloads were left out.
@@ -47,17 +47,10 @@ impl Omission {
 
 /// The record as JSON, `payloadsOmitted` in place of both payloads.
 pub fn without_payloads(record: &ExecutionRecord, omission: Omission) -> Result<String, serde_json::Error> {
-    let ExecutionRecord { version, timestamp, request_context, response_context, mapping, source, .. } = record;
-    let record = ExecutionRecord {
-        version,
-        timestamp: timestamp.clone(),
-        request_context: request_context.clone(),
-        request_payload: None,
-        response_context: response_context.clone(),
-        response_payload: None,
-        mapping: *mapping,
-        source: Arn::clone(source),
-    };
+    let mut record = record.clone();
+    if let Subject::Invocation { request_payload, response_payload } = &mut record.subject {
+        (*request_payload, *response_payload) = (None, None);
+    }
     serde_json::to_string(&Shrunk { record: &record, payloads_omitted: omission })
 }
 
@@ -65,12 +58,11 @@ pub fn without_payloads(record: &ExecutionRecord, omission: Omission) -> Result<
 pub mod tests {
     use super::*;
     use bytes::Bytes;
-    use pelton_core::{Condition, MappingId, RequestContext, ResponseContext, SCHEMA_VERSION};
+    use pelton_core::{BatchInfo, Condition, MappingId, PartitionId, RequestContext, ResponseContext, StreamKind};
 
     /// A record with these payloads.
     pub fn record(condition: Condition, request: &str, response: &str) -> ExecutionRecord {
         ExecutionRecord {
-            version: SCHEMA_VERSION,
             timestamp: "2025-11-24T23:11:12.123Z".into(),
             request_context: RequestContext {
                 request_id: "c9b8fa9f".into(),
@@ -78,15 +70,42 @@ pub mod tests {
                 condition,
                 approximate_invoke_count: 1,
             },
-            request_payload: ExecutionRecord::embed(&Bytes::copy_from_slice(request.as_bytes())),
             response_context: Some(ResponseContext {
                 status_code: 200,
                 executed_version: "$LATEST".into(),
                 function_error: None,
             }),
-            response_payload: ExecutionRecord::embed(&Bytes::copy_from_slice(response.as_bytes())),
+            subject: Subject::Invocation {
+                request_payload: ExecutionRecord::embed(&Bytes::copy_from_slice(request.as_bytes())),
+                response_payload: ExecutionRecord::embed(&Bytes::copy_from_slice(response.as_bytes())),
+            },
             mapping: MappingId::of("source", "function"),
             source: "arn:aws:sqs:us-east-1:111111111111:orders".parse().unwrap(),
+        }
+    }
+
+    /// Two records of a Kinesis shard that were given up.
+    pub fn batch(condition: Condition) -> ExecutionRecord {
+        let source: pelton_core::Arn = "arn:aws:kinesis:us-east-1:111111111111:stream/orders".parse().unwrap();
+        let info = BatchInfo {
+            kind: StreamKind::Kinesis,
+            shard: PartitionId("shardId-000000000000".into()),
+            start: "4".into(),
+            end: "5".into(),
+            first_arrival: "2025-11-24T23:11:11.456Z".parse().unwrap(),
+            last_arrival: "2025-11-24T23:11:12Z".parse().unwrap(),
+            size: 2,
+            stream: source.clone(),
+        };
+        let event = Bytes::from_static("{\"Records\":[{\"a\":  \"é\"},2]}".as_bytes());
+        ExecutionRecord { subject: Subject::Batch { info, event }, source, ..record(condition, "", "") }
+    }
+
+    /// The range of a record of a batch.
+    pub fn batch_info(record: &mut ExecutionRecord) -> &mut BatchInfo {
+        match &mut record.subject {
+            Subject::Batch { info, .. } => info,
+            Subject::Invocation { .. } => panic!("the record is of an invocation"),
         }
     }
 

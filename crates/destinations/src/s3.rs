@@ -2,7 +2,7 @@
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
-use pelton_core::{Arn, Destination, DestinationError, ErrorKind, ExecutionRecord};
+use pelton_core::{Arn, Destination, DestinationError, ErrorKind, ExecutionRecord, Subject};
 
 use crate::error::{failed, rejection};
 use crate::identity;
@@ -42,26 +42,30 @@ impl Bucket {
 #[async_trait]
 impl Destination for Bucket {
     async fn deliver(&self, record: &ExecutionRecord) -> Result<(), DestinationError> {
-        let json = record.to_json().map_err(|error| {
+        let json = record.to_json_with_payload().map_err(|error| {
             failed(&self.arn, ErrorKind::Payload, format!("the record can't be written as JSON: {error}"))
         })?;
         self.keep(record, json).await.map(drop)
     }
 }
 
-/// `aws/lambda/<mapping>/<source>/<YYYY/MM/DD>/<YYYY-MM-DDTHH.MM.SS>-<UUID>`. AWS's UUID is random; this one is the
-/// record's, so that a repeated delivery leaves one object.
+/// `aws/lambda/<mapping>/<shard>/<YYYY/MM/DD>/<YYYY-MM-DDTHH.MM.SS>-<UUID>`; the source's name stands in place of the
+/// shard where the record is of an invocation. AWS's UUID is random; this one is the record's, so that a repeated
+/// delivery leaves one object.
 fn key(record: &ExecutionRecord) -> Result<String, jiff::Error> {
     let at: jiff::Timestamp = record.timestamp.parse()?;
     let (day, second) = (at.strftime("%Y/%m/%d"), at.strftime("%Y-%m-%dT%H.%M.%S"));
-    let (mapping, source) = (record.mapping, record.source.resource());
-    Ok(format!("aws/lambda/{mapping}/{source}/{day}/{second}-{}", identity::id(record)))
+    let place = match &record.subject {
+        Subject::Invocation { .. } => record.source.resource(),
+        Subject::Batch { info, .. } => &info.shard.0,
+    };
+    Ok(format!("aws/lambda/{}/{place}/{day}/{second}-{}", record.mapping, identity::id(record)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::omission::tests::record;
+    use crate::omission::tests::{batch, record};
     use pelton_core::Condition;
 
     #[test]
@@ -69,6 +73,16 @@ mod tests {
         let record = record(Condition::RetriesExhausted, "1", "2");
         let (mapping, id) = (record.mapping, identity::id(&record));
         assert_eq!(key(&record).unwrap(), format!("aws/lambda/{mapping}/orders/2025/11/24/2025-11-24T23.11.12-{id}"));
+    }
+
+    #[test]
+    fn the_key_of_a_batch_names_its_shard() {
+        let record = batch(Condition::RetryAttemptsExhausted);
+        let (mapping, id) = (record.mapping, identity::id(&record));
+        assert_eq!(
+            key(&record).unwrap(),
+            format!("aws/lambda/{mapping}/shardId-000000000000/2025/11/24/2025-11-24T23.11.12-{id}")
+        );
     }
 
     #[test]

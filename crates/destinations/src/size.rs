@@ -65,12 +65,17 @@ impl<C: Channel> Destination for Fitting<C> {
         let whole = sendable(record.to_json().map_err(|error| self.unwritable(&error))?);
         let limit = self.channel.limit(record, whole.len()).await?;
         if whole.len() > limit {
+            // Nothing to leave out. The bucket would not make it smaller either.
+            if !record.has_payloads() {
+                let message = format!("the record has {} bytes, the destination takes {limit}", whole.len());
+                return Err(failed(self.channel.arn(), ErrorKind::Payload, message));
+            }
             return self.deliver_without_payloads(record, whole, Some(limit)).await;
         }
         match self.channel.send(record, &whole).await {
             Err(Rejection::TooLarge { limit, error }) => {
                 // A refusal of something small must not be answered with something of the same size.
-                if record.request_payload.is_none() && record.response_payload.is_none() {
+                if !record.has_payloads() {
                     return Err(error);
                 }
                 self.deliver_without_payloads(record, whole, limit).await
@@ -95,7 +100,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::omission::tests::record;
+    use crate::omission::tests::{batch, record};
     use pelton_core::Condition;
 
     /// Says one limit and keeps another.
@@ -176,6 +181,24 @@ mod tests {
         }
         let error = fitting(10_000, 100, false).deliver(&record).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Payload);
+    }
+
+    #[tokio::test]
+    async fn a_batch_of_a_stream_has_no_payloads_to_leave_out() {
+        let record = batch(Condition::RetryAttemptsExhausted);
+        let whole = record.to_json().unwrap();
+        let exact = fitting(whole.len(), whole.len(), true);
+        exact.deliver(&record).await.unwrap();
+        assert_eq!(sent(&exact), whole);
+
+        let small = fitting(whole.len() - 1, usize::MAX, true);
+        let error = small.deliver(&record).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Payload);
+        let sizes = format!("the record has {} bytes, the destination takes {}", whole.len(), whole.len() - 1);
+        assert!(error.to_string().ends_with(&sizes), "{error}");
+        let refusing = fitting(usize::MAX, 100, false);
+        assert_eq!(refusing.deliver(&record).await.unwrap_err().kind, ErrorKind::Payload);
+        assert!(small.channel.sent.lock().unwrap().is_empty() && refusing.channel.sent.lock().unwrap().is_empty());
     }
 
     #[test]

@@ -99,6 +99,22 @@ impl<T: Batchable> Batcher<T> {
         batch
     }
 
+    /// Puts records in front of what waits, in order.
+    pub fn put_back(&mut self, records: Vec<T>) {
+        self.bytes += records.iter().map(|record| record.size() + 1).sum::<usize>();
+        records.into_iter().rev().for_each(|record| self.waiting.push_front(record));
+    }
+
+    /// What waits, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.waiting.iter()
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Everything that waits, for giving it back.
     pub fn take_all(&mut self) -> Vec<T> {
         self.bytes = 0;

@@ -1,30 +1,32 @@
-//! Polls, batches, invokes, reports and settles. One [`Supervisor`] runs every mapping; it knows sources, functions and
-//! destinations only by the traits of `pelton-core`, and no AWS SDK.
+//! Polls, batches, invokes, reports and settles. One [`Supervisor`] runs every mapping; it knows sources, functions,
+//! destinations and stores only by the traits of `pelton-core`, and no AWS SDK.
 //!
 //! ```text
-//!  Source ──poll──▶ Batcher ──▶ drive: invoke ──▶ interpret ──▶ attempt::next ──▶ report ──▶ settle
-//!    ▲              (lane.rs)   (drive.rs)        (response.rs)  (attempt.rs)    (report.rs)    │
-//!    └───────────────────────── delete, release, checkpoint ◀───────────────────────────────────┘
+//!  queue.rs    Source ──poll──▶ Batcher ──▶ drive: invoke ──▶ interpret ──▶ attempt::next ──▶ report ──▶ settle
+//!                ▲             (lane.rs)    (drive.rs)       (response.rs)   (attempt.rs)   (report.rs)    │
+//!                └──────────────────── delete, release ◀──────────────────────────────────────────────────┘
+//!
+//!  stream.rs   Source ──poll──▶ lanes by key ──▶ step: invoke ──▶ interpret ──▶ attempt::next ──▶ report ──▶ Watermark
+//!              (shard.rs)      (lane.rs)        (step.rs)                      (attempt.rs)                   │
+//!                                                                    Store ◀── checkpoint ◀───────────────────┘
 //! ```
 
-mod attempt;
 mod backoff;
 mod batcher;
-mod concurrency;
-mod drive;
-mod hold;
-mod lane;
+mod idle;
 mod metrics;
+mod queue;
 mod report;
 mod response;
 mod status;
+mod stream;
 mod supervisor;
-mod watermark;
 
 pub use backoff::Backoff;
 pub use batcher::MAXIMUM_PAYLOAD_BYTES;
 // For the fuzz targets, which stand outside the workspace; no part of the interface.
 #[doc(hidden)]
 pub use response::{Outcome, interpret};
-pub use status::{LastError, MappingStatus, StatusHandle};
+pub use status::{LastError, MappingStatus, ShardStatus, StatusHandle};
+pub use stream::lane_of;
 pub use supervisor::{Plan, Shutdown, Supervisor};

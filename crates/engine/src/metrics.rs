@@ -1,9 +1,10 @@
 //! What each mapping has done, counted once: `/metrics` and `/status` read the same values.
 //!
 //! Names are AWS's own where AWS publishes a metric of that meaning; what only Pelton has begins with `pelton_`.
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pelton_core::Mapping;
+use pelton_core::{Mapping, PartitionId};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -31,6 +32,30 @@ impl MappingLabels {
     }
 }
 
+/// The dimensions of a metric of a shard.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[allow(non_snake_case, reason = "label names are AWS's dimension names")]
+pub(crate) struct ShardLabels {
+    EventSourceMappingUUID: String,
+    EventSourceArn: String,
+    FunctionName: String,
+    ShardId: String,
+}
+
+impl ShardLabels {
+    fn of(mapping: &Mapping, partition: &PartitionId) -> Self {
+        let MappingLabels { EventSourceMappingUUID, EventSourceArn, FunctionName } = MappingLabels::of(mapping);
+        Self { EventSourceMappingUUID, EventSourceArn, FunctionName, ShardId: partition.0.clone() }
+    }
+}
+
+/// The metrics of one shard, in seconds.
+#[derive(Debug, Clone)]
+pub(crate) struct ShardMetrics {
+    pub iterator_age: Gauge<f64, AtomicU64>,
+    pub behind: Gauge<f64, AtomicU64>,
+}
+
 /// The metrics of one mapping.
 #[derive(Debug, Clone)]
 pub(crate) struct MappingMetrics {
@@ -51,16 +76,25 @@ pub(crate) struct MappingMetrics {
     pub expired_receipts: Counter,
     pub settle_errors: Counter,
     pub returned: Counter,
+    pub delivered: Counter,
+    pub retries: Counter,
+    pub bisects: Counter,
+    pub windows: Counter,
+    pub leases_taken: Counter,
+    pub leases_lost: Counter,
+    pub trimmed: Counter,
     pub in_flight: Gauge,
     pub concurrency: Gauge,
     pub backlog: Gauge,
     pub problem: Gauge,
     pub duration: Histogram,
     pub batch_records: Histogram,
+    pub iterator_age: Histogram,
 }
 
 type Counters = Family<MappingLabels, Counter>;
 type Gauges = Family<MappingLabels, Gauge>;
+type ShardGauges = Family<ShardLabels, Gauge<f64, AtomicU64>>;
 type Histograms = Family<MappingLabels, Histogram>;
 
 /// The registry of all mappings. Cheap to clone.
@@ -71,12 +105,15 @@ pub(crate) struct Metrics {
     gauges: Vec<Gauges>,
     duration: Histograms,
     batch_records: Histograms,
+    iterator_age: Histograms,
+    shard_iterator_age: ShardGauges,
+    shard_behind: ShardGauges,
     pub reloads: Counter,
     pub failed_reloads: Counter,
     pub configuration_is_current: Gauge,
 }
 
-const COUNTERS: [(&str, &str); 17] = [
+const COUNTERS: [(&str, &str); 24] = [
     ("PolledEventCount", "Records received from the event source"),
     ("FilteredOutEventCount", "Records that the filter criteria kept from the function"),
     ("InvokedEventCount", "Records sent to the function, counted again when they are sent again"),
@@ -94,6 +131,19 @@ const COUNTERS: [(&str, &str); 17] = [
     ("pelton_expired_receipts", "Records whose receipt had expired before they were settled: they are delivered again"),
     ("pelton_settle_errors", "Records that could not be deleted or released for another reason"),
     ("pelton_returned_events", "Records handed back to the event source"),
+    ("pelton_delivered_events", "Records of streams that their function has processed"),
+    (
+        "pelton_batch_retries",
+        "Batches of streams that were tried again, or whose rest was, because their function failed",
+    ),
+    ("pelton_bisected_batches", "Batches of streams that were halved (BisectBatchOnFunctionError)"),
+    ("pelton_windows_ended", "Tumbling windows that had their last invocation"),
+    ("pelton_leases_taken", "Leases of shards that this process has taken"),
+    ("pelton_leases_lost", "Leases of shards that another process has taken from this one"),
+    (
+        "pelton_trimmed_positions",
+        "Times that a shard's position was no longer in the stream, so that records may have been missed",
+    ),
 ];
 
 const GAUGES: [(&str, &str); 4] = [
@@ -120,6 +170,14 @@ impl Metrics {
         registry.register("pelton_invocation_seconds", "Duration of invocations", duration.clone());
         let batch_records = Histograms::new_with_constructor(|| Histogram::new(exponential_buckets(1.0, 2.0, 15)));
         registry.register("pelton_batch_records", "Records in a batch", batch_records.clone());
+        let iterator_age = Histograms::new_with_constructor(|| Histogram::new(exponential_buckets(0.01, 3.0, 16)));
+        let help = "How old the last record of a batch of a stream was when the function got it";
+        registry.register("IteratorAge_seconds", help, iterator_age.clone());
+        let (shard_iterator_age, shard_behind) = (ShardGauges::default(), ShardGauges::default());
+        let help = "How old the last record of a shard's last batch was when the function got it; 0 when all is read";
+        registry.register("pelton_shard_iterator_age_seconds", help, shard_iterator_age.clone());
+        let help = "How far the last read of a shard was behind its newest record";
+        registry.register("pelton_shard_behind_latest_seconds", help, shard_behind.clone());
         let (reloads, failed_reloads, configuration_is_current) =
             (Counter::default(), Counter::default(), Gauge::default());
         registry.register("pelton_configuration_reloads", "Changed configurations taken over", reloads.clone());
@@ -134,6 +192,9 @@ impl Metrics {
             gauges: gauges.into(),
             duration,
             batch_records,
+            iterator_age,
+            shard_iterator_age,
+            shard_behind,
             reloads,
             failed_reloads,
             configuration_is_current,
@@ -151,6 +212,22 @@ impl Metrics {
         });
         self.duration.remove(&labels);
         self.batch_records.remove(&labels);
+        self.iterator_age.remove(&labels);
+    }
+
+    /// Stops showing a shard.
+    pub(crate) fn forget_shard(&self, mapping: &Mapping, partition: &PartitionId) {
+        let labels = ShardLabels::of(mapping, partition);
+        self.shard_iterator_age.remove(&labels);
+        self.shard_behind.remove(&labels);
+    }
+
+    pub(crate) fn of_shard(&self, mapping: &Mapping, partition: &PartitionId) -> ShardMetrics {
+        let labels = ShardLabels::of(mapping, partition);
+        ShardMetrics {
+            iterator_age: self.shard_iterator_age.get_or_create_owned(&labels),
+            behind: self.shard_behind.get_or_create_owned(&labels),
+        }
     }
 
     pub(crate) fn of(&self, mapping: &Mapping) -> MappingMetrics {
@@ -175,12 +252,20 @@ impl Metrics {
             expired_receipts: counter(14),
             settle_errors: counter(15),
             returned: counter(16),
+            delivered: counter(17),
+            retries: counter(18),
+            bisects: counter(19),
+            windows: counter(20),
+            leases_taken: counter(21),
+            leases_lost: counter(22),
+            trimmed: counter(23),
             in_flight: gauge(0),
             concurrency: gauge(1),
             backlog: gauge(2),
             problem: gauge(3),
             duration: self.duration.get_or_create_owned(&labels),
             batch_records: self.batch_records.get_or_create_owned(&labels),
+            iterator_age: self.iterator_age.get_or_create_owned(&labels),
         }
     }
 

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pelton_core::{
-    Clock, Condition, Destination, DestinationError, ExecutionRecord, RequestContext, Response, ResponseContext,
-    SCHEMA_VERSION,
+    BatchInfo, Clock, Condition, Destination, DestinationError, ExecutionRecord, RequestContext, Response,
+    ResponseContext, Subject,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::Backoff;
-use crate::hold::idle;
+use crate::idle::idle;
+use crate::response::Outcome;
 use crate::status::{Part, Watch};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -27,7 +28,8 @@ pub(crate) fn success(
     response: &Response,
     attempts: u32,
 ) -> ExecutionRecord {
-    record(watch, clock, Condition::Success, event, Some(response), attempts)
+    let subject = invocation(event, Some(response));
+    record(watch, clock, Condition::Success, subject, Some(response), attempts)
 }
 
 /// The record of something given up. `response` is the last answer; `None` if the function was never reached.
@@ -38,19 +40,39 @@ pub(crate) fn failure(
     response: Option<&Response>,
     attempts: u32,
 ) -> ExecutionRecord {
-    record(watch, clock, Condition::RetriesExhausted, event, response, attempts)
+    record(watch, clock, Condition::RetriesExhausted, invocation(event, response), response, attempts)
+}
+
+/// The record of a batch of a stream that was given up. `response` is the last answer to this very batch; a batch that
+/// got too old has none (spec 5.4).
+pub(crate) fn given_up(
+    watch: &Watch,
+    clock: &dyn Clock,
+    condition: Condition,
+    batch: (BatchInfo, Bytes),
+    response: Option<&Response>,
+    attempts: u32,
+) -> ExecutionRecord {
+    let (info, event) = batch;
+    record(watch, clock, condition, Subject::Batch { info, event }, response, attempts)
+}
+
+fn invocation(event: &Bytes, response: Option<&Response>) -> Subject {
+    Subject::Invocation {
+        request_payload: ExecutionRecord::embed(event),
+        response_payload: response.and_then(|response| ExecutionRecord::embed(&response.payload)),
+    }
 }
 
 fn record(
     watch: &Watch,
     clock: &dyn Clock,
     condition: Condition,
-    event: &Bytes,
+    subject: Subject,
     response: Option<&Response>,
     attempts: u32,
 ) -> ExecutionRecord {
     ExecutionRecord {
-        version: SCHEMA_VERSION,
         timestamp: clock.now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
         request_context: RequestContext {
             request_id: response.map_or_else(|| Uuid::new_v4().to_string(), |response| response.request_id.clone()),
@@ -58,16 +80,17 @@ fn record(
             condition,
             approximate_invoke_count: attempts,
         },
-        request_payload: ExecutionRecord::embed(event),
         response_context: response.map(|response| ResponseContext {
             status_code: response.status_code,
             executed_version: response.executed_version.clone(),
             function_error: match condition {
                 Condition::Success => None,
-                Condition::RetriesExhausted => Some(response.function_error.clone()),
+                Condition::RetriesExhausted | Condition::RetryAttemptsExhausted | Condition::RecordAgeExceeded => {
+                    Some(response.function_error.clone())
+                }
             },
         }),
-        response_payload: response.and_then(|response| ExecutionRecord::embed(&response.payload)),
+        subject,
         mapping: watch.mapping.id,
         source: watch.mapping.event_source.clone(),
     }
@@ -137,4 +160,29 @@ async fn attempt(
         }
     }
     result
+}
+
+/// Counts an invocation and shows how it went.
+pub(crate) fn note(watch: &Watch, outcome: &Outcome, records: usize, response: Option<&Response>) {
+    let metrics = &watch.metrics;
+    let request_id = response.map(|response| response.request_id.as_str()).unwrap_or_default();
+    metrics.invocations.inc();
+    metrics.invoked.inc_by(records as u64);
+    match outcome {
+        Outcome::Succeeded => {
+            watch.works(Part::Function);
+            tracing::info!(request_id, outcome = "succeeded", "batch processed");
+        }
+        Outcome::PartiallyFailed(ids) => {
+            watch.works(Part::Function);
+            metrics.failed.inc_by(ids.len() as u64);
+            tracing::info!(request_id, outcome = "partially failed", failed = ids.len(), "batch processed");
+        }
+        Outcome::Failed(reason) => {
+            metrics.errors.inc();
+            metrics.failed.inc_by(records as u64);
+            watch.trouble(Part::Function, reason);
+            tracing::warn!(request_id, outcome = "failed", reason, "batch failed");
+        }
+    }
 }

@@ -78,6 +78,7 @@ mod tests {
             receipt: Receipt((*id).into()),
             order_key: None,
             receive_count: 1,
+            arrived_at: None,
             event: Bytes::from_static(b"{}"),
         };
         ids.iter().map(record).collect()

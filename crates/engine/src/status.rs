@@ -1,11 +1,17 @@
 //! What a mapping is doing now, for `pelton status`, `/status` and `/readyz`.
+mod shards;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use pelton_core::{Clock, Mapping, MappingId};
+use pelton_core::{Clock, Mapping, MappingId, PartitionId};
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::{MappingMetrics, Metrics};
+pub(crate) use crate::status::shards::ShardProgress;
+pub use crate::status::shards::ShardStatus;
+use crate::status::shards::Shards;
 
 /// One mapping, seen from outside. Counts are since the start of the process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,6 +62,15 @@ pub struct MappingStatus {
     pub destination_delivery_failures: u64,
     /// Records whose receipt had expired before they were settled.
     pub expired_receipts: u64,
+    /// Batches that were tried again, or whose rest was, because their function failed. Streams only.
+    #[serde(default)]
+    pub retries: u64,
+    /// Batches that were halved (`BisectBatchOnFunctionError`). Streams only.
+    #[serde(default)]
+    pub bisects: u64,
+    /// The shards of a stream; empty for queues.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shards: Vec<ShardStatus>,
 }
 
 /// Something that went wrong.
@@ -68,10 +83,27 @@ pub struct LastError {
     pub at: jiff::Timestamp,
 }
 
+/// Counts an invocation for as long as it lives, also when it is dropped.
+pub(crate) struct InFlight<'a>(&'a prometheus_client::metrics::gauge::Gauge);
+
+impl<'a> InFlight<'a> {
+    pub(crate) fn new(gauge: &'a prometheus_client::metrics::gauge::Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 /// Which part of a mapping is in trouble. A problem stays until the same part works again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Part {
     Source,
+    Store,
     Function,
     OnSuccess,
     OnFailure,
@@ -90,6 +122,8 @@ struct Health {
 pub(crate) struct Watch {
     pub mapping: Arc<Mapping>,
     pub metrics: MappingMetrics,
+    registry: Metrics,
+    shards: Shards,
     clock: Arc<dyn Clock>,
     health: Mutex<Health>,
 }
@@ -127,6 +161,32 @@ impl Watch {
         recovered
     }
 
+    /// Notes something that went wrong and can't be mended, and so is no state of trouble.
+    pub(crate) fn note_error(&self, message: &str) {
+        self.health().last_error = Some(LastError { message: message.to_owned(), at: self.clock.now() });
+    }
+
+    /// Where a shard's progress is written down.
+    pub(crate) fn shard(&self, partition: &PartitionId) -> ShardProgress {
+        self.shards.progress(partition, || self.registry.of_shard(&self.mapping, partition))
+    }
+
+    /// How old a batch of a shard was when the function got it.
+    pub(crate) fn note_age(&self, partition: &PartitionId, age: Duration) {
+        self.metrics.iterator_age.observe(age.as_secs_f64());
+        self.shard(partition).age(age);
+    }
+
+    /// Shows only some of the shards from now on.
+    pub(crate) fn keep_shards(&self, is_kept: impl Fn(&PartitionId) -> bool) {
+        self.registry.forget_shards(&self.mapping, &self.shards.keep(is_kept));
+    }
+
+    /// Shows no shard.
+    pub(crate) fn forget_shards(&self) {
+        self.keep_shards(|_| false);
+    }
+
     fn status(&self) -> MappingStatus {
         let count = |gauge: i64| u64::try_from(gauge).unwrap_or(0);
         let health = self.health();
@@ -157,6 +217,9 @@ impl Watch {
             reported_failures: self.metrics.reported_failures.get(),
             destination_delivery_failures: self.metrics.undelivered.get(),
             expired_receipts: self.metrics.expired_receipts.get(),
+            retries: self.metrics.retries.get(),
+            bisects: self.metrics.bisects.get(),
+            shards: self.shards.list(),
         }
     }
 }
@@ -177,6 +240,8 @@ impl StatusHandle {
     pub(crate) fn watch(&self, mapping: Mapping) -> Arc<Watch> {
         let watch = Arc::new(Watch {
             metrics: self.metrics.of(&mapping),
+            registry: self.metrics.clone(),
+            shards: Shards::default(),
             clock: self.clock.clone(),
             health: Mutex::new(Health { state: "Creating", ..Health::default() }),
             mapping: Arc::new(mapping),
@@ -185,6 +250,7 @@ impl StatusHandle {
         let before = watches.insert(watch.mapping.id, watch.clone());
         // The same mapping under another name of its function is another series.
         if let Some(before) = before.filter(|before| before.mapping.function != watch.mapping.function) {
+            before.forget_shards();
             self.metrics.forget(&before.mapping);
         }
         watch
@@ -193,6 +259,7 @@ impl StatusHandle {
     pub(crate) fn forget(&self, mapping: MappingId) {
         let forgotten = self.watches.lock().unwrap_or_else(PoisonError::into_inner).remove(&mapping);
         if let Some(watch) = forgotten {
+            watch.forget_shards();
             self.metrics.forget(&watch.mapping);
         }
     }

@@ -3,20 +3,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
-use pelton_core::{Clock, Destination, Invoker, Mapping, MappingId, PartitionId, Redelivery, Source};
+use pelton_core::{Clock, Destination, Invoker, Mapping, MappingId, OwnerId, Redelivery, Source, Store};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::Backoff;
-use crate::concurrency::{Concurrency, MAXIMUM_POLLERS};
-use crate::hold::idle;
-use crate::lane::{Lane, LaneEnd, Shared};
+use crate::idle::idle;
 use crate::status::{Part, StatusHandle, Watch};
+use crate::{queue, stream};
 
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_RESTART_PAUSE: Duration = Duration::from_secs(60);
-const BACKLOG_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A mapping with everything it works with.
 #[derive(Clone)]
@@ -31,6 +29,8 @@ pub struct Plan {
     pub on_success: Option<Arc<dyn Destination>>,
     /// Told of each record that is given up, before it leaves its source.
     pub on_failure: Option<Arc<dyn Destination>>,
+    /// Where checkpoints and leases are kept. Streams need one, queues don't.
+    pub store: Option<Arc<dyn Store>>,
 }
 
 /// How a shutdown went.
@@ -44,6 +44,7 @@ pub enum Shutdown {
 
 /// Owns the tasks of all mappings.
 pub struct Supervisor {
+    owner: OwnerId,
     clock: Arc<dyn Clock>,
     status: StatusHandle,
     shutdown: CancellationToken,
@@ -61,12 +62,18 @@ impl Supervisor {
     /// A supervisor without mappings.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
+            owner: OwnerId(Uuid::new_v4().to_string()),
             status: StatusHandle::new(clock.clone()),
             clock,
             shutdown: CancellationToken::new(),
             tasks: JoinSet::new(),
             running: HashMap::new(),
         }
+    }
+
+    /// Names this process among those that share a store.
+    pub fn owner(&self) -> &OwnerId {
+        &self.owner
     }
 
     /// Shows what the mappings are doing.
@@ -83,7 +90,7 @@ impl Supervisor {
             return;
         }
         let (id, stop) = (plan.mapping.id, self.shutdown.child_token());
-        let task = self.tasks.spawn(supervise(plan, watch, self.clock.clone(), stop.clone()));
+        let task = self.tasks.spawn(supervise(plan, watch, self.clock.clone(), self.owner.clone(), stop.clone()));
         self.running.insert(id, Running { stop, task });
     }
 
@@ -132,11 +139,11 @@ impl Supervisor {
 }
 
 /// Keeps a mapping running until shutdown, also through bugs.
-async fn supervise(plan: Plan, watch: Arc<Watch>, clock: Arc<dyn Clock>, shutdown: CancellationToken) {
+async fn supervise(plan: Plan, watch: Arc<Watch>, clock: Arc<dyn Clock>, owner: OwnerId, shutdown: CancellationToken) {
     let mut backoff = Backoff::new(RESTART_PAUSE, LONGEST_RESTART_PAUSE);
     let mut task = JoinSet::new();
     loop {
-        task.spawn(run(plan.clone(), watch.clone(), clock.clone(), shutdown.clone()));
+        task.spawn(run(plan.clone(), watch.clone(), clock.clone(), owner.clone(), shutdown.clone()));
         match task.join_next().await {
             Some(Err(error)) if error.is_panic() => {
                 tracing::error!(mapping = %watch.mapping.id, %error, "a mapping panicked, starting it again");
@@ -151,89 +158,9 @@ async fn supervise(plan: Plan, watch: Arc<Watch>, clock: Arc<dyn Clock>, shutdow
     watch.set_state("Disabled");
 }
 
-async fn run(plan: Plan, watch: Arc<Watch>, clock: Arc<dyn Clock>, shutdown: CancellationToken) {
-    let Some(partitions) = partitions(&plan, &watch, &shutdown).await else { return };
-    watch.set_state("Enabled");
-    tracing::info!(mapping = %watch.mapping.id, source = %watch.mapping.event_source, function = %watch.mapping.function, "polling");
-    let maximum = match plan.source.redelivery() {
-        Redelivery::BySource => plan.mapping.maximum_concurrency.unwrap_or(MAXIMUM_POLLERS),
-        Redelivery::ByEngine => 1,
-    };
-    let pollers = partitions.into_iter().map(|partition| {
-        let shared = Shared {
-            source: plan.source.clone(),
-            invoker: plan.invoker.clone(),
-            on_success: plan.on_success.clone(),
-            on_failure: plan.on_failure.clone(),
-            clock: clock.clone(),
-            watch: watch.clone(),
-            partition,
-            concurrency: Concurrency::new(maximum),
-            slots: plan.invoker.slots(&plan.mapping.function),
-            shutdown: shutdown.clone(),
-        };
-        poll(Arc::new(shared))
-    });
-    tokio::join!(join_all(pollers), observe_backlog(&plan, &watch, &shutdown));
-}
-
-async fn partitions(plan: &Plan, watch: &Watch, shutdown: &CancellationToken) -> Option<Vec<PartitionId>> {
-    let mut backoff = Backoff::new(RESTART_PAUSE, LONGEST_RESTART_PAUSE);
-    loop {
-        match shutdown.run_until_cancelled(plan.source.partitions()).await? {
-            Ok(partitions) => return Some(partitions),
-            Err(error) => {
-                if watch.trouble(Part::Source, &error.message) {
-                    tracing::warn!(source = %watch.mapping.event_source, %error, "the event source can't be read, trying again");
-                }
-                if !idle(backoff.next_delay(), shutdown).await {
-                    return None;
-                }
-            }
-        }
-    }
-}
-
-/// Runs as many pollers as [`Concurrency`] wants, until shutdown and until the last has ended.
-async fn poll(shared: Arc<Shared>) {
-    let mut lanes = JoinSet::new();
-    let mut backoff = Backoff::new(RESTART_PAUSE, LONGEST_RESTART_PAUSE);
-    loop {
-        while !shared.shutdown.is_cancelled() && shared.concurrency.enter() {
-            lanes.spawn(Lane::new(shared.clone()).run());
-        }
-        shared.watch.metrics.concurrency.set(i64::try_from(lanes.len()).unwrap_or(i64::MAX));
-        if lanes.is_empty() && shared.shutdown.is_cancelled() {
-            return;
-        }
-        tokio::select! {
-            // In this order, so that a simulation goes the same way twice.
-            biased;
-            () = shared.concurrency.growth() => {}
-            Some(ended) = lanes.join_next() => match ended {
-                Ok(LaneEnd::PartitionEnded) => return,
-                Ok(LaneEnd::Left) => {}
-                Err(error) => {
-                    shared.concurrency.left();
-                    tracing::error!(mapping = %shared.watch.mapping.id, %error, "a poller panicked, starting another");
-                    shared.watch.trouble(Part::Source, &format!("internal error: {error}"));
-                    idle(backoff.next_delay(), &shared.shutdown).await;
-                }
-            },
-        }
-    }
-}
-
-/// Asks a busy source now and then how much waits in it. An idle one is known to be empty by its empty polls.
-async fn observe_backlog(plan: &Plan, watch: &Watch, shutdown: &CancellationToken) {
-    let mut polled = 0;
-    while idle(BACKLOG_INTERVAL, shutdown).await {
-        let before = std::mem::replace(&mut polled, watch.metrics.polled.get());
-        if before == polled && watch.metrics.problem.get() == 0 {
-            continue;
-        }
-        if let Some(Ok(Some(backlog))) = shutdown.run_until_cancelled(plan.source.backlog()).await {
-            watch.set_backlog(backlog);
-        }
+async fn run(plan: Plan, watch: Arc<Watch>, clock: Arc<dyn Clock>, owner: OwnerId, shutdown: CancellationToken) {
+    match plan.source.redelivery() {
+        Redelivery::BySource => queue::run(plan, watch, clock, shutdown).await,
+        Redelivery::ByEngine => stream::run(plan, watch, clock, owner, shutdown).await,
     }
 }

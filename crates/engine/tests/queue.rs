@@ -4,7 +4,7 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Run, ids, mapping, until};
+use common::{Run, ids, mapping, request_payload, until};
 use pelton_core::{Condition, ErrorKind, Mapping};
 use pelton_engine::Shutdown;
 use pelton_testkit::{FakeDestination, FakeInvoker, FakeQueue, Fault, Reply};
@@ -162,7 +162,7 @@ async fn the_queues_redrive_decides_about_its_dead_letters() {
     assert_eq!(records.len(), 1, "one record, at the last receive");
     assert_eq!(records[0].request_context.condition, Condition::RetriesExhausted);
     assert_eq!(records[0].request_context.approximate_invoke_count, 2);
-    assert_eq!(records[0].request_payload.as_ref().unwrap().get(), r#"{"Records":[{"messageId":"1","body":""}]}"#);
+    assert_eq!(request_payload(&records[0]), r#"{"Records":[{"messageId":"1","body":""}]}"#);
     let json: Value = serde_json::from_str(&records[0].to_json().unwrap()).unwrap();
     assert_eq!(
         json["responseContext"],

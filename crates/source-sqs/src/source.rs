@@ -86,6 +86,7 @@ impl SqsSource {
             receive_count: attribute(MessageSystemAttributeName::ApproximateReceiveCount)
                 .and_then(|count| count.parse().ok())
                 .unwrap_or(1),
+            arrived_at: None,
             event,
         })
     }

@@ -28,9 +28,11 @@ pub struct Invocation {
     pub at: Instant,
     /// `messageId`s of the batch, in order.
     pub ids: Vec<String>,
+    /// The whole event.
+    pub event: Value,
 }
 
-type Decide = dyn Fn(&[Value]) -> Reply + Send + Sync;
+type Decide = dyn Fn(&Value) -> Reply + Send + Sync;
 
 /// A function that answers by a rule or from a script, takes its time, and remembers what it was given.
 pub struct FakeInvoker {
@@ -46,6 +48,11 @@ pub struct FakeInvoker {
 impl FakeInvoker {
     /// Answers each batch, given as its records, by a rule.
     pub fn deciding(decide: impl Fn(&[Value]) -> Reply + Send + Sync + 'static) -> Self {
+        Self::deciding_on_event(move |event| decide(event["Records"].as_array().map_or(&[], Vec::as_slice)))
+    }
+
+    /// Answers each event by a rule.
+    pub fn deciding_on_event(decide: impl Fn(&Value) -> Reply + Send + Sync + 'static) -> Self {
         Self {
             decide: Box::new(decide),
             script: Mutex::default(),
@@ -97,18 +104,18 @@ impl Invoker for FakeInvoker {
             message: format!("the event isn't JSON: {error}"),
             kind: ErrorKind::Payload,
         })?;
-        let records = event["Records"].as_array().cloned().unwrap_or_default();
+        let records = event["Records"].as_array().map_or(&[][..], Vec::as_slice);
         let ids = records.iter().map(|record| record["messageId"].as_str().unwrap_or_default().to_owned()).collect();
         let number = {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.push(Invocation { at: Instant::now(), ids });
+            seen.push(Invocation { at: Instant::now(), ids, event: event.clone() });
             seen.len()
         };
         self.most_at_once.fetch_max(self.running.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
         tokio::time::sleep(self.takes).await;
         self.running.fetch_sub(1, Ordering::Relaxed);
         let scripted = self.script.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        let (function_error, payload) = match scripted.unwrap_or_else(|| (self.decide)(&records)) {
+        let (function_error, payload) = match scripted.unwrap_or_else(|| (self.decide)(&event)) {
             Reply::Returns(value) => (None, Bytes::from(value.to_string())),
             Reply::Raises => (
                 Some("Unhandled".to_owned()),

@@ -164,6 +164,7 @@ impl FakeQueue {
                 receipt: Receipt(format!("{}#{}", message.id, message.receives)),
                 order_key: message.group.clone(),
                 receive_count: message.receives,
+                arrived_at: None,
                 event: Bytes::from(event),
             });
         }

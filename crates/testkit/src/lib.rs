@@ -3,16 +3,20 @@
 
 pub mod backend;
 pub mod conformance;
+mod fake_clock;
 mod fake_destination;
 mod fake_invoker;
 mod fake_queue;
-mod fake_shard;
+mod fake_stream;
 pub mod fault_proxy;
+pub mod store_suite;
+pub mod stream_suite;
 
+pub use fake_clock::FakeClock;
 pub use fake_destination::FakeDestination;
-pub use fake_invoker::{FakeInvoker, Reply};
+pub use fake_invoker::{FakeInvoker, Invocation, Reply};
 pub use fake_queue::{FakeQueue, Fault};
-pub use fake_shard::FakeShard;
+pub use fake_stream::{FakeStream, sequence_number, shard};
 
 use std::future::Future;
 use std::time::Duration;

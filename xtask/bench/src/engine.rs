@@ -80,6 +80,7 @@ fn rate(filters: Filters, messages: usize) -> anyhow::Result<f64> {
             invoker: Arc::new(Answers),
             on_success: None,
             on_failure: None,
+            store: None,
         });
         queue.empty.notified().await;
         let took = thread_seconds()? - before;
@@ -116,6 +117,7 @@ fn mapping(filters: Filters) -> anyhow::Result<Mapping> {
         maximum_retry_attempts: None,
         visibility_heartbeat: true,
         tags: Default::default(),
+        stream: None,
     })
 }
 
@@ -151,6 +153,7 @@ impl MemoryQueue {
             receipt: Receipt(number.to_string()),
             order_key: None,
             receive_count: 1,
+            arrived_at: None,
             event: event(&self.message, &self.arn, AbsentMd5::Absent)?.ok()?,
         })
     }

@@ -2,6 +2,7 @@
 mod local;
 mod mappings;
 mod services;
+mod state;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -32,6 +33,7 @@ pub async fn check(file: &Path, offline: bool) -> anyhow::Result<ExitCode> {
     let mut report = Report { problems: loaded.problems.clone(), ..Report::default() };
     if !offline {
         local::check(&loaded, &mut report);
+        state::check_file(&loaded, &mut report);
         look_around(&loaded, &mut report).await;
     }
     report.problems.sort_by_key(|problem| (problem.line, problem.column));
@@ -48,7 +50,10 @@ async fn look_around(loaded: &Loaded, report: &mut Report) {
         return;
     }
     match Aws::new(&loaded.configuration).await {
-        Ok(aws) => mappings::check(loaded, &aws, report).await,
+        Ok(aws) => {
+            mappings::check(loaded, &aws, report).await;
+            state::check_table(loaded, &aws, report).await;
+        }
         Err(error) if loaded.configuration.ca_bundle.is_some() => {
             let fix = "name a file with PEM certificates".to_owned();
             report.problems.push(loaded.problem("CaBundle", format!("{error:#}"), fix));

@@ -3,9 +3,9 @@ use aws_sdk_eventbridge::types::Target;
 use pelton_core::Condition;
 use serde_json::{Value, json};
 
-use crate::support::{Backend, CONDITIONS, Queue, name, on_both, record};
+use crate::support::{Backend, CONDITIONS, Queue, batch_json, batches, name, on_both, record};
 
-on_both!(detail_is_the_record, an_alias_stays_as_it_is);
+on_both!(detail_is_the_record, detail_is_the_record_of_a_batch, an_alias_stays_as_it_is);
 
 /// A bus whose every event goes to the queue.
 async fn bus(backend: &Backend, queue: &Queue) -> String {
@@ -29,11 +29,25 @@ async fn detail_is_the_record(backend: &Backend) {
         assert_eq!(event["source"], "lambda");
         let detail_type = match condition {
             Condition::Success => "Lambda Function Invocation Result - Success",
-            Condition::RetriesExhausted => "Lambda Function Invocation Result - Failure",
+            _ => "Lambda Function Invocation Result - Failure",
         };
         assert_eq!(event["detail-type"], detail_type);
         assert_eq!(event["resources"], json!([bus, format!("{}:$LATEST", record.request_context.function_arn)]));
         assert_eq!(event["detail"], serde_json::from_str::<Value>(&record.to_json().unwrap()).unwrap());
+    }
+}
+
+async fn detail_is_the_record_of_a_batch(backend: &Backend) {
+    let queue = backend.queue().await;
+    let bus = bus(backend, &queue).await;
+    let destination = backend.destination(&bus);
+    for record in batches() {
+        destination.deliver(&record).await.unwrap();
+        let event: Value = serde_json::from_str(&backend.body(&queue).await).unwrap();
+        assert_eq!(event["source"], "lambda");
+        assert_eq!(event["detail-type"], "Lambda Function Invocation Result - Failure");
+        assert_eq!(event["resources"], json!([bus, format!("{}:$LATEST", record.request_context.function_arn)]));
+        assert_eq!(event["detail"], serde_json::from_str::<Value>(&batch_json(&record)).unwrap());
     }
 }
 

@@ -7,7 +7,7 @@ use pelton_core::{Condition, ErrorKind};
 use pelton_testkit::eventually;
 
 use crate::scripted::Scripted;
-use crate::support::{Backend, CONDITIONS, large_record, name, record};
+use crate::support::{Backend, CONDITIONS, batch_json, batches, large_record, name, record};
 
 /// Puts its event where the test can see it.
 const CODE: &str = "
@@ -43,8 +43,7 @@ async fn is_run_with_the_record() {
     .await;
 
     let destination = backend.destination(&format!("arn:aws:lambda:us-east-1:000000000000:function:{function}"));
-    for condition in CONDITIONS {
-        let record = record(condition);
+    for record in CONDITIONS.map(record).into_iter().chain(batches()) {
         destination.deliver(&record).await.unwrap();
         let id = &record.request_context.request_id;
         let expected: serde_json::Value = serde_json::from_str(&record.to_json().unwrap()).unwrap();
@@ -66,6 +65,17 @@ async fn is_invoked_asynchronously() {
     assert_eq!(request.header("x-amz-invocation-type"), Some("Event"));
     assert_eq!(request.line, format!("POST /2015-03-31/functions/{}/invocations HTTP/1.1", arn.replace(':', "%3A")));
     assert_eq!(request.body, record.to_json().unwrap());
+}
+
+#[tokio::test]
+async fn is_invoked_asynchronously_with_the_record_of_a_batch() {
+    for record in batches() {
+        let (endpoint, backend) = Scripted::start(vec![(202, "", String::new())]).await;
+        backend.destination("arn:aws:lambda:us-east-1:000000000000:function:work").deliver(&record).await.unwrap();
+        let [request] = endpoint.requests().await.try_into().unwrap();
+        assert_eq!(request.header("x-amz-invocation-type"), Some("Event"));
+        assert_eq!(request.body, batch_json(&record));
+    }
 }
 
 #[tokio::test]

@@ -1,15 +1,16 @@
 //! Records that are larger than their destination takes.
 use aws_sdk_sqs::types::QueueAttributeName;
-use pelton_core::{Condition, ErrorKind, ExecutionRecord};
+use pelton_core::{Condition, ErrorKind, ExecutionRecord, Subject};
 use serde_json::{Value, json};
 
-use crate::support::{Backend, Queue, large_record, name, on_both, record_of};
+use crate::support::{Backend, Queue, batch_json, batches, large_record, name, on_both, record_of};
 
 on_both!(
     leaves_the_payloads_out,
     keeps_the_whole_record_in_the_overflow_bucket,
     nothing_is_sent_while_the_overflow_bucket_refuses,
     the_queues_limit_is_followed,
+    a_batch_leaves_nothing_out,
     a_topic_and_a_bus_take_256_kib,
 );
 
@@ -86,6 +87,22 @@ async fn the_queues_limit_is_followed(backend: &Backend) {
     destination.deliver(&record).await.unwrap();
     let body: Value = serde_json::from_str(&backend.body(&queue).await).unwrap();
     assert_eq!(body, expected(&record, 1024), "lowered");
+}
+
+/// The record of a batch holds its range only, so there is nothing to keep elsewhere.
+async fn a_batch_leaves_nothing_out(backend: &Backend) {
+    let (queue, bucket) = (backend.queue().await, backend.bucket().await);
+    let [mut record, _] = batches();
+    let Subject::Batch { event, .. } = &mut record.subject else { panic!("{record:?}") };
+    *event = format!("{{\"Records\":[\"{}\"]}}", "x".repeat(2_000_000)).into();
+    backend.destination_with_overflow(&queue.arn, &bucket).deliver(&record).await.unwrap();
+    assert_eq!(backend.body(&queue).await, batch_json(&record));
+    assert!(backend.objects(&bucket).await.is_empty());
+
+    backend.destination(&format!("arn:aws:s3:::{bucket}")).deliver(&record).await.unwrap();
+    let objects: Vec<_> = backend.objects(&bucket).await.into_values().collect();
+    assert_eq!(objects, [record.to_json_with_payload().unwrap()]);
+    assert!(objects[0].len() > 2_000_000);
 }
 
 async fn a_topic_and_a_bus_take_256_kib(backend: &Backend) {

@@ -2,9 +2,15 @@
 use aws_sdk_sqs::types::MessageSystemAttributeName;
 use pelton_core::{Condition, ErrorKind};
 
-use crate::support::{Backend, CONDITIONS, name, on_both, record, record_of};
+use crate::support::{Backend, CONDITIONS, batch_json, batches, name, on_both, record, record_of};
 
-on_both!(body_is_the_record, fifo_queue_gets_each_record_once, comes_back_after_the_queue_was_recreated);
+on_both!(
+    body_is_the_record,
+    body_is_the_record_of_a_batch,
+    fifo_queue_gets_each_record_once,
+    fifo_queue_gets_each_batch_once,
+    comes_back_after_the_queue_was_recreated,
+);
 
 async fn body_is_the_record(backend: &Backend) {
     let queue = backend.queue().await;
@@ -16,6 +22,28 @@ async fn body_is_the_record(backend: &Backend) {
         assert_eq!(message.body(), Some(record.to_json().unwrap().as_str()));
         assert_eq!(message.message_attributes().map_or(0, |attributes| attributes.len()), 0);
     }
+}
+
+async fn body_is_the_record_of_a_batch(backend: &Backend) {
+    let queue = backend.queue().await;
+    let destination = backend.destination(&queue.arn);
+    for record in batches() {
+        destination.deliver(&record).await.unwrap();
+        let message = backend.messages(&queue, 1).await.remove(0);
+        assert_eq!(message.body(), Some(batch_json(&record).as_str()));
+        assert_eq!(message.message_attributes().map_or(0, |attributes| attributes.len()), 0);
+    }
+}
+
+async fn fifo_queue_gets_each_batch_once(backend: &Backend) {
+    let queue = backend.queue_with(&format!("{}.fifo", name()), &[]).await;
+    let destination = backend.destination(&queue.arn);
+    let [first, second] = batches();
+    for record in [&first, &first, &second, &first, &second] {
+        destination.deliver(record).await.unwrap();
+    }
+    let bodies: Vec<_> = backend.messages(&queue, 2).await.into_iter().filter_map(|message| message.body).collect();
+    assert_eq!(bodies, [batch_json(&first), batch_json(&second)]);
 }
 
 async fn fifo_queue_gets_each_record_once(backend: &Backend) {

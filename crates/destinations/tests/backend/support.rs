@@ -6,7 +6,8 @@ use std::time::Duration;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
 use bytes::Bytes;
 use pelton_core::{
-    Condition, Destination, ExecutionRecord, MappingId, RequestContext, ResponseContext, SCHEMA_VERSION,
+    BatchInfo, Condition, Destination, ExecutionRecord, MappingId, PartitionId, RequestContext, ResponseContext,
+    StreamKind, Subject,
 };
 use pelton_destinations::{Clients, connect};
 use tokio::time::Instant;
@@ -166,7 +167,6 @@ pub fn record(condition: Condition) -> ExecutionRecord {
 /// A record of a new invocation of the same mapping, with this event.
 pub fn record_of(condition: Condition, event: &str) -> ExecutionRecord {
     ExecutionRecord {
-        version: SCHEMA_VERSION,
         timestamp: "2025-11-24T23:11:12.123Z".into(),
         request_context: RequestContext {
             request_id: Uuid::new_v4().to_string(),
@@ -174,19 +174,84 @@ pub fn record_of(condition: Condition, event: &str) -> ExecutionRecord {
             condition,
             approximate_invoke_count: 3,
         },
-        request_payload: ExecutionRecord::embed(&Bytes::copy_from_slice(event.as_bytes())),
         response_context: Some(ResponseContext {
             status_code: 200,
             executed_version: "$LATEST".into(),
             function_error: match condition {
                 Condition::Success => None,
-                Condition::RetriesExhausted => Some(Some("Unhandled".into())),
+                _ => Some(Some("Unhandled".into())),
             },
         }),
-        response_payload: ExecutionRecord::embed(&Bytes::from_static(b"{\"batchItemFailures\": []}")),
+        subject: Subject::Invocation {
+            request_payload: ExecutionRecord::embed(&Bytes::copy_from_slice(event.as_bytes())),
+            response_payload: ExecutionRecord::embed(&Bytes::from_static(b"{\"batchItemFailures\": []}")),
+        },
         mapping: MappingId::of("orders", "work"),
         source: "arn:aws:sqs:us-east-1:000000000000:orders".parse().unwrap(),
     }
+}
+
+/// The event of both records that [`batches`] makes.
+pub const BATCH_EVENT: &str = "{\"Records\":  [{\"body\":\"Ω \\u00e9 \\\"quoted\\\"\"}], \"number\":1.50}";
+
+/// Records of batches that were given up: of a Kinesis stream, where the function failed, and of a DynamoDB stream,
+/// whose records were too old to be tried.
+pub fn batches() -> [ExecutionRecord; 2] {
+    let kinesis = "arn:aws:kinesis:us-east-1:000000000000:stream/orders";
+    let table = "arn:aws:dynamodb:us-east-1:000000000000:table/orders/stream/2025-11-25T15:46:02.123";
+    let failed = batch(StreamKind::Kinesis, "shardId-000000000000", kinesis, Condition::RetryAttemptsExhausted);
+    let shard = "shardId-00000001764085562123-abcdef01";
+    let expired = batch(StreamKind::DynamoDb, shard, table, Condition::RecordAgeExceeded);
+    [failed, ExecutionRecord { response_context: None, ..expired }]
+}
+
+fn batch(kind: StreamKind, shard: &str, stream: &str, condition: Condition) -> ExecutionRecord {
+    let stream: pelton_core::Arn = stream.parse().unwrap();
+    let info = BatchInfo {
+        kind,
+        shard: PartitionId(shard.into()),
+        start: "49590338271490256608559692538361571095921575989136588898".into(),
+        end: "49590338271490256608559692540925702759324208523137515618".into(),
+        first_arrival: "2025-11-24T23:11:11.456Z".parse().unwrap(),
+        last_arrival: "2025-11-24T23:11:12Z".parse().unwrap(),
+        size: 2,
+        stream: stream.clone(),
+    };
+    let subject = Subject::Batch { info, event: Bytes::from_static(BATCH_EVENT.as_bytes()) };
+    ExecutionRecord { subject, source: stream, ..record(condition) }
+}
+
+/// The bytes that must arrive for one of [`batches`], whose request id is fresh.
+pub fn batch_json(record: &ExecutionRecord) -> String {
+    let id = &record.request_context.request_id;
+    let (condition, response, field, shard, first, last, stream) = match record.request_context.condition {
+        Condition::RetryAttemptsExhausted => (
+            "RetryAttemptsExhausted",
+            "\"responseContext\":{\"statusCode\":200,\"executedVersion\":\"$LATEST\",\"functionError\":\"Unhandled\"},",
+            "KinesisBatchInfo",
+            "shardId-000000000000",
+            "2025-11-24T23:11:11.456Z",
+            "2025-11-24T23:11:12.000Z",
+            "arn:aws:kinesis:us-east-1:000000000000:stream/orders",
+        ),
+        _ => (
+            "RecordAgeExceeded",
+            "",
+            "DDBStreamBatchInfo",
+            "shardId-00000001764085562123-abcdef01",
+            "2025-11-24T23:11:11Z",
+            "2025-11-24T23:11:12Z",
+            "arn:aws:dynamodb:us-east-1:000000000000:table/orders/stream/2025-11-25T15:46:02.123",
+        ),
+    };
+    format!(
+        "{{\"requestContext\":{{\"requestId\":\"{id}\",\"functionArn\":\"arn:aws:lambda:us-east-1:000000000000:function:\
+         work\",\"condition\":\"{condition}\",\"approximateInvokeCount\":3}},{response}\"version\":\"1.0\",\"timestamp\":\
+         \"2025-11-24T23:11:12.123Z\",\"{field}\":{{\"shardId\":\"{shard}\",\"startSequenceNumber\":\
+         \"49590338271490256608559692538361571095921575989136588898\",\"endSequenceNumber\":\
+         \"49590338271490256608559692540925702759324208523137515618\",\"approximateArrivalOfFirstRecord\":\"{first}\",\
+         \"approximateArrivalOfLastRecord\":\"{last}\",\"batchSize\":2,\"streamArn\":\"{stream}\"}}}}"
+    )
 }
 
 /// A record of at least this many bytes.

@@ -2,9 +2,9 @@
 use pelton_core::Condition;
 use serde_json::Value;
 
-use crate::support::{Backend, CONDITIONS, Queue, name, on_both, record, record_of};
+use crate::support::{Backend, CONDITIONS, Queue, batch_json, batches, name, on_both, record, record_of};
 
-on_both!(message_is_the_record, fifo_topic_gets_each_record_once);
+on_both!(message_is_the_record, message_is_the_record_of_a_batch, fifo_topic_gets_each_record_once);
 
 async fn topic(backend: &Backend, name: &str, queue: &Queue) -> String {
     let mut create = backend.clients.sns.create_topic().name(name);
@@ -32,6 +32,20 @@ async fn message_is_the_record(backend: &Backend) {
         assert_eq!(envelope["Type"], "Notification");
         assert_eq!(envelope["TopicArn"], arn);
         assert_eq!(envelope["Message"], record.to_json().unwrap());
+        assert!(envelope.get("Subject").is_none_or(Value::is_null), "{envelope}");
+        assert!(envelope.get("MessageAttributes").is_none(), "{envelope}");
+    }
+}
+
+async fn message_is_the_record_of_a_batch(backend: &Backend) {
+    let queue = backend.queue().await;
+    let arn = topic(backend, &name(), &queue).await;
+    let destination = backend.destination(&arn);
+    for record in batches() {
+        destination.deliver(&record).await.unwrap();
+        let envelope = envelope(&backend.body(&queue).await);
+        assert_eq!(envelope["Type"], "Notification");
+        assert_eq!(envelope["Message"], batch_json(&record));
         assert!(envelope.get("Subject").is_none_or(Value::is_null), "{envelope}");
         assert!(envelope.get("MessageAttributes").is_none(), "{envelope}");
     }

@@ -1,5 +1,7 @@
 //! A supervisor on fakes, in paused time.
 #![allow(dead_code, clippy::unwrap_used, reason = "test support: each test file uses its own part")]
+pub mod stream;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +30,7 @@ pub fn mapping() -> Mapping {
         maximum_retry_attempts: None,
         visibility_heartbeat: true,
         tags: Default::default(),
+        stream: None,
     }
 }
 
@@ -55,6 +58,7 @@ impl Run {
             invoker: invoker.clone(),
             on_success: on_success.map(destination),
             on_failure: on_failure.map(destination),
+            store: None,
         });
         Self { supervisor }
     }
@@ -71,6 +75,14 @@ impl Run {
 /// Waits in paused time, at most an hour of it.
 pub async fn until<F: Future<Output = bool>>(what: &str, condition: impl FnMut() -> F) {
     pelton_testkit::eventually(what, Duration::from_secs(3600), condition).await;
+}
+
+/// The event that a record of an invocation holds.
+pub fn request_payload(record: &pelton_core::ExecutionRecord) -> &str {
+    match &record.subject {
+        pelton_core::Subject::Invocation { request_payload: Some(payload), .. } => payload.get(),
+        _ => "null",
+    }
 }
 
 pub fn ids(range: std::ops::Range<usize>) -> Vec<String> {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use fastrand::Rng;
 use pelton_core::{
     Cursor, Destination, DestinationError, Disposition, ErrorKind, ExecutionRecord, PartitionId, Polled, Receipt,
-    Redelivery, SettleError, Source, SourceError, Unsettled,
+    Redelivery, SettleError, Source, SourceError, Subject, Unsettled,
 };
 use pelton_testkit::FakeQueue;
 use tokio::time::Instant;
@@ -219,7 +219,10 @@ pub struct RemoteDestination {
 impl Destination for RemoteDestination {
     async fn deliver(&self, record: &ExecutionRecord) -> Result<(), DestinationError> {
         let work = async {
-            let payload = record.request_payload.as_ref().map_or("null", |payload| payload.get());
+            let payload = match &record.subject {
+                Subject::Invocation { request_payload: Some(payload), .. } => payload.get(),
+                _ => "null",
+            };
             let event: serde_json::Value = serde_json::from_str(payload).unwrap_or_default();
             for id in event["Records"].as_array().into_iter().flatten().filter_map(|it| it["messageId"].as_str()) {
                 if self.on_failure {

@@ -96,6 +96,7 @@ impl<'a> World<'a> {
             invoker: function.clone(),
             on_success: schedule.on_success.then_some(on_success as Arc<dyn Destination>),
             on_failure: schedule.on_failure.then(|| on_failure.clone() as Arc<dyn Destination>),
+            store: None,
         };
         Self { schedule, ledger, queue, remote, function, on_failure, plan }
     }
@@ -202,6 +203,7 @@ fn mapping(schedule: &Schedule, defect: Option<Defect>) -> Mapping {
         overflow_bucket: None,
         maximum_retry_attempts: schedule.maximum_retry_attempts,
         visibility_heartbeat: schedule.heartbeat,
+        stream: None,
         tags: Default::default(),
     }
 }

@@ -13,6 +13,28 @@ pub enum BackendError {
         /// The names that were tried, with what is wrong with each.
         tried: String,
     },
+    /// A program that a backend needs is missing, or doesn't work.
+    #[error("{needed_for} needs {program} ({problem}): {remedy}")]
+    Program {
+        /// Its name.
+        program: &'static str,
+        /// What is wrong with it.
+        problem: String,
+        /// What can't be had without it.
+        needed_for: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A backend that runs refused a call of the set-up.
+    #[error("{name}, {call}: {source}")]
+    Call {
+        /// Which backend.
+        name: &'static str,
+        /// What was called.
+        call: &'static str,
+        /// Why it failed.
+        source: Box<ureq::Error>,
+    },
     /// A command failed.
     #[error("{what} failed ({status}):\n{output}")]
     Command {

@@ -32,20 +32,34 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// The queue's visibility timeout, if it is known.
+    /// The visibility timeout of a queue, if it is known.
     async fn source(&mut self, mapping: &Mapping) -> Option<Duration> {
-        let answer = self.services.ask(&mapping.event_source, mapping.event_source.region()).await;
-        self.take(mapping, "EventSourceArn", answer, NO_QUEUE, "create the queue at this endpoint, or correct the ARN")
+        let answer = self.services.ask(&mapping.event_source, home(mapping)).await;
+        let missing = match &mapping.stream {
+            None => NO_QUEUE.to_owned(),
+            Some(_) => format!("Stream not found: {}", mapping.event_source),
+        };
+        let fix = match mapping.event_source.service() {
+            "sqs" => "create the queue at this endpoint, or correct the ARN",
+            "kinesis" => "create the stream or its consumer at this endpoint, or correct the ARN",
+            _ => {
+                "write the table's LatestStreamArn: it is a new one whenever a table is made or its stream switched on"
+            }
+        };
+        self.take(mapping, "EventSourceArn", answer, &missing, fix)
     }
 
-    /// Warns of mappings that take records away.
+    /// Warns of mappings that take records away, or get them too.
     async fn others(&mut self, mapping: &Mapping) {
-        let others = self.services.other_mappings(&mapping.event_source).await;
+        let others = self.services.other_mappings(&mapping.event_source, home(mapping)).await;
         if !others.is_empty() {
-            let message = format!(
-                "Lambda at this endpoint polls the same queue, so records would be split between it and Pelton: {}",
-                others.join(", ")
-            );
+            let effect = match &mapping.stream {
+                None => "polls the same queue, so records would be split between it and Pelton",
+                Some(_) => {
+                    "reads the same stream, so its functions get every record too, and the read limits are shared"
+                }
+            };
+            let message = format!("Lambda at this endpoint {effect}: {}", others.join(", "));
             let fix = "delete or disable that mapping, unless this is what you want".to_owned();
             self.report.warnings.push(self.loaded.mapping_problem(mapping.id, "EventSourceArn", message, fix));
         }
@@ -56,7 +70,7 @@ impl Look<'_> {
         if let Some(function) = self.loaded.configuration.local_function(&mapping.function) {
             return Some(function.timeout);
         }
-        let answer = self.services.ask(&mapping.function_arn, mapping.event_source.region()).await;
+        let answer = self.services.ask(&mapping.function_arn, home(mapping)).await;
         let fix = "create it at this endpoint, or run it as a local process by an entry in Functions";
         self.take(mapping, "FunctionName", answer, "Function does not exist", fix)
     }
@@ -78,7 +92,7 @@ impl Look<'_> {
 
     async fn destination(&mut self, mapping: &Mapping, field: &str, destination: Option<&DestinationArn>) {
         let Some(destination) = destination else { return };
-        let answer = self.services.ask(destination.arn(), mapping.event_source.region()).await;
+        let answer = self.services.ask(destination.arn(), home(mapping)).await;
         let message = missing(destination.arn(), destination);
         self.take(mapping, field, answer, &message, "create it at this endpoint, or correct the ARN");
     }
@@ -102,6 +116,11 @@ impl Look<'_> {
         self.report.problems.push(self.loaded.mapping_problem(mapping.id, field, message, fix));
         None
     }
+}
+
+/// The Region of what is named without one: that of the function, since the ARNs of DynamoDB Local have none.
+fn home(mapping: &Mapping) -> &str {
+    mapping.function_arn.region()
 }
 
 fn missing(arn: &Arn, destination: &DestinationArn) -> String {

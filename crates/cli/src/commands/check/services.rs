@@ -49,6 +49,8 @@ impl<'a> Services<'a> {
             "lambda" => self.function(arn).await,
             "sns" => self.topic(arn).await,
             "events" => self.event_bus(arn).await,
+            "kinesis" => self.kinesis_stream(arn).await,
+            "dynamodb" => self.dynamodb_stream(arn).await,
             _ => self.bucket(arn, home).await,
         };
         if let Answer::Unknown(reason) = &answer {
@@ -58,13 +60,13 @@ impl<'a> Services<'a> {
         answer
     }
 
-    /// The enabled mappings that Lambda itself has for a source, as `UUID → function`. Nothing if it doesn't say.
-    pub async fn other_mappings(&self, source: &Arn) -> Vec<String> {
+    /// The enabled mappings that Lambda in a region itself has for a source, as `UUID → function`. Nothing if it doesn't
+    /// say.
+    pub async fn other_mappings(&self, source: &Arn, region: &str) -> Vec<String> {
         if self.silent.contains_key("lambda") {
             return Vec::new();
         }
-        let listed =
-            self.aws.lambda(source.region()).list_event_source_mappings().event_source_arn(source.to_string()).send();
+        let listed = self.aws.lambda(region).list_event_source_mappings().event_source_arn(source.to_string()).send();
         let Ok(listed) = listed.await else { return Vec::new() };
         let enabled = listed.event_source_mappings().iter().filter(|mapping| mapping.state() != Some("Disabled"));
         enabled
@@ -120,6 +122,28 @@ impl<'a> Services<'a> {
         }
     }
 
+    async fn kinesis_stream(&self, arn: &Arn) -> Answer {
+        let client = self.aws.kinesis(arn.region());
+        if arn.resource().contains("/consumer/") {
+            return match client.describe_stream_consumer().consumer_arn(arn.to_string()).send().await {
+                Ok(_) => Answer::There(None),
+                Err(error) => interpret("Kinesis DescribeStreamConsumer", &error),
+            };
+        }
+        match client.describe_stream_summary().stream_arn(arn.to_string()).send().await {
+            Ok(_) => Answer::There(None),
+            Err(error) => interpret("Kinesis DescribeStreamSummary", &error),
+        }
+    }
+
+    async fn dynamodb_stream(&self, arn: &Arn) -> Answer {
+        let client = self.aws.dynamodb_streams(arn.region());
+        match client.describe_stream().stream_arn(arn.to_string()).limit(1).send().await {
+            Ok(_) => Answer::There(None),
+            Err(error) => interpret("DynamoDB Streams DescribeStream", &error),
+        }
+    }
+
     async fn bucket(&self, arn: &Arn, region: &str) -> Answer {
         match self.aws.s3(region).head_bucket().bucket(arn.resource()).send().await {
             Ok(_) => Answer::There(None),
@@ -133,6 +157,14 @@ impl<'a> Services<'a> {
                 }
             }
         }
+    }
+}
+
+/// Whether a DynamoDB table is there.
+pub async fn table(client: &aws_sdk_dynamodb::Client, name: &str) -> Answer {
+    match client.describe_table().table_name(name).send().await {
+        Ok(_) => Answer::There(None),
+        Err(error) => interpret("DynamoDB DescribeTable", &error),
     }
 }
 

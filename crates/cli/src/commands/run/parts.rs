@@ -1,26 +1,53 @@
 //! What mappings are put together from: local functions, and SDK clients of each region, made once.
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
-use pelton_core::{Destination, DestinationArn, Invoker, Mapping};
+use anyhow::Context as _;
+use pelton_core::{Destination, DestinationArn, Invoker, Mapping, Source, Store, SystemClock};
 use pelton_destinations::Clients;
 use pelton_engine::Plan;
 use pelton_invoke::{LambdaInvoker, ProcessFunction};
+use pelton_source_dynamodb::DynamoDbSource;
+use pelton_source_kinesis::KinesisSource;
 use pelton_source_sqs::SqsSource;
 
 use super::running::Functions;
 use crate::aws::Aws;
 
+/// How long a function's role is waited for.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 pub struct Parts {
     aws: Aws,
     functions: Functions,
     queues: BTreeMap<String, pelton_source_sqs::Client>,
+    kinesis: BTreeMap<String, pelton_source_kinesis::Client>,
+    dynamodb: BTreeMap<String, pelton_source_dynamodb::Client>,
     clients: BTreeMap<String, Clients>,
+    store: Option<Arc<dyn Store>>,
 }
 
 impl Parts {
-    pub fn new(aws: Aws, functions: Functions) -> Self {
-        Self { aws, functions, queues: BTreeMap::new(), clients: BTreeMap::new() }
+    pub fn new(aws: Aws, functions: Functions, store: Option<Arc<dyn Store>>) -> Self {
+        Self {
+            aws,
+            functions,
+            queues: BTreeMap::new(),
+            kinesis: BTreeMap::new(),
+            dynamodb: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            store,
+        }
+    }
+
+    /// Takes a store, for mappings that come later.
+    pub fn keep_state_in(&mut self, store: Arc<dyn Store>) {
+        self.store = Some(store);
+    }
+
+    pub fn store(&self) -> Option<&Arc<dyn Store>> {
+        self.store.as_ref()
     }
 
     pub fn aws(&self) -> &Aws {
@@ -41,6 +68,8 @@ impl Parts {
         if let Some(aws) = aws {
             self.aws = aws;
             self.queues.clear();
+            self.kinesis.clear();
+            self.dynamodb.clear();
             self.clients.clear();
         }
         let ended = stop.iter().filter_map(|name| self.functions.remove(name)).collect();
@@ -49,30 +78,68 @@ impl Parts {
     }
 
     /// A mapping with everything it works with.
-    pub fn plan(&mut self, mapping: &Mapping) -> Plan {
-        let region = mapping.event_source.region();
-        let aws = &self.aws;
-        let queues = self.queues.entry(region.to_owned());
-        let queues = queues.or_insert_with(|| pelton_source_sqs::Client::new(&aws.sqs_config(region))).clone();
-        let source =
-            SqsSource::new(queues, mapping.event_source.clone(), mapping.batching_window, self.aws.idle_wait());
+    pub async fn plan(&mut self, mapping: &Mapping) -> anyhow::Result<Plan> {
+        let source = self.source(mapping).await?;
         let invoker: Arc<dyn Invoker> = match self.functions.get(mapping.function.name()) {
             Some(local) => local.clone(),
             None => Arc::new(LambdaInvoker::new(self.clients(mapping.function_arn.region()).lambda.clone())),
         };
-        Plan {
-            source: Arc::new(source),
+        Ok(Plan {
+            source,
             invoker,
             on_success: self.destination(mapping, mapping.on_success.as_ref()),
             on_failure: self.destination(mapping, mapping.on_failure.as_ref()),
+            store: self.store.clone().filter(|_| mapping.stream.is_some()),
             mapping: mapping.clone(),
+        })
+    }
+
+    async fn source(&mut self, mapping: &Mapping) -> anyhow::Result<Arc<dyn Source>> {
+        let (arn, region) = (mapping.event_source.clone(), mapping.event_source.region().to_owned());
+        let interval = mapping.stream.as_ref().and_then(|stream| stream.poll_interval);
+        let interval = interval.unwrap_or_else(|| self.aws.poll_interval(arn.service()));
+        let identity = if arn.service() == "kinesis" { self.role(mapping).await } else { String::new() };
+        let aws = &self.aws;
+        Ok(match arn.service() {
+            "kinesis" => {
+                let client = self.kinesis.entry(region.clone());
+                let client = client.or_insert_with(|| pelton_source_kinesis::Client::new(&aws.kinesis_config(&region)));
+                let source = KinesisSource::new(client.clone(), arn, identity, interval);
+                Arc::new(source.with_context(|| format!("{} can't be read", mapping.event_source))?)
+            }
+            "dynamodb" => {
+                let client = self.dynamodb.entry(region.clone());
+                let client = client
+                    .or_insert_with(|| pelton_source_dynamodb::Client::new(&aws.dynamodb_streams_config(&region)));
+                Arc::new(DynamoDbSource::new(client.clone(), arn, interval, Arc::new(SystemClock)))
+            }
+            _ => {
+                let client = self.queues.entry(region.clone());
+                let client = client.or_insert_with(|| pelton_source_sqs::Client::new(&aws.sqs_config(&region)));
+                Arc::new(SqsSource::new(client.clone(), arn, mapping.batching_window, self.aws.idle_wait()))
+            }
+        })
+    }
+
+    /// The function's execution role, which records of Kinesis name. A local process has none: it gets one of its name.
+    async fn role(&mut self, mapping: &Mapping) -> String {
+        let arn = &mapping.function_arn;
+        if !self.functions.contains_key(mapping.function.name()) {
+            let lambda = self.clients(arn.region()).lambda.clone();
+            let call = lambda.get_function_configuration().function_name(arn.to_string()).send();
+            if let Ok(Ok(answer)) = tokio::time::timeout(PATIENCE, call).await
+                && let Some(role) = answer.role.filter(|role| !role.is_empty())
+            {
+                return role;
+            }
         }
+        format!("arn:{}:iam::{}:role/{}", arn.partition(), arn.account(), mapping.function.name())
     }
 
     fn destination(&mut self, mapping: &Mapping, arn: Option<&DestinationArn>) -> Option<Arc<dyn Destination>> {
         let arn = arn?;
         let region = match arn.arn().region() {
-            "" => mapping.event_source.region(),
+            "" => mapping.function_arn.region(),
             region => region,
         };
         Some(pelton_destinations::connect(self.clients(region), arn, mapping.overflow_bucket.as_ref()))

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::changes::{Changes, account};
 use super::parts::Parts;
 use crate::aws::Aws;
+use crate::state::OpenState;
 
 /// How long the processes of a function may take to end; nothing invokes them any more.
 const FUNCTION_GRACE: Duration = Duration::from_secs(2);
@@ -27,6 +28,7 @@ pub struct Running {
     configuration: Configuration,
     parts: Parts,
     supervisor: Supervisor,
+    state: Option<OpenState>,
     /// Kills all local processes.
     stop_functions: CancellationToken,
 }
@@ -38,12 +40,13 @@ impl Running {
         let stop_functions = CancellationToken::new();
         let all: Vec<&Function> = configuration.functions.iter().collect();
         let functions = start_functions(&all, &configuration, aws.region(), &stop_functions).await?;
-        let mut parts = Parts::new(aws, functions);
+        let state = OpenState::for_mappings_of(&configuration, &aws).await?;
+        let mut parts = Parts::new(aws, functions, state.as_ref().map(OpenState::store));
         let mut supervisor = Supervisor::new(Arc::new(SystemClock));
         for mapping in &configuration.mappings {
-            supervisor.start(parts.plan(mapping));
+            supervisor.start(parts.plan(mapping).await?);
         }
-        Ok(Self { configuration, parts, supervisor, stop_functions })
+        Ok(Self { configuration, parts, supervisor, state, stop_functions })
     }
 
     pub fn configuration(&self) -> &Configuration {
@@ -81,6 +84,9 @@ impl Running {
             let (from, to) = (self.configuration.listen, new.listen);
             anyhow::bail!("`Listen` changed from {from} to {to}: that takes a restart");
         }
+        if new.state != self.configuration.state && self.state.is_some() {
+            anyhow::bail!("`State` changed: that takes a restart");
+        }
         let changes = Changes::between(&self.configuration, &new);
         if changes == Changes::default() {
             tracing::info!("the configuration was read again: no mapping and no function changed");
@@ -95,6 +101,13 @@ impl Running {
             new.functions.iter().filter(|function| changes.functions_to_start.contains(&function.name)).collect();
         let started = start_functions(&to_start, &new, region, &self.stop_functions).await?;
 
+        if self.state.is_none() {
+            self.state = OpenState::for_mappings_of(&new, aws.as_ref().unwrap_or(self.parts.aws())).await?;
+            if let Some(state) = &self.state {
+                self.parts.keep_state_in(state.store());
+            }
+        }
+
         let grace = self.configuration.grace_period;
         if self.supervisor.stop(changes.mappings_to_stop.iter().copied(), grace).await == Shutdown::Cut {
             tracing::warn!(
@@ -105,9 +118,16 @@ impl Running {
         join_all(ended.iter().map(|function| function.shutdown(FUNCTION_GRACE))).await;
         for mapping in &changes.mappings_to_forget {
             self.supervisor.forget(*mapping);
+            // A mapping that is deleted takes its checkpoints with it, as in AWS.
+            if let Some(store) = self.parts.store()
+                && let Err(error) = store.forget(*mapping).await
+            {
+                tracing::error!(%mapping, %error, "the checkpoints of a deleted mapping could not be deleted");
+            }
         }
         for mapping in new.mappings.iter().filter(|mapping| changes.mappings_to_start.contains(&mapping.id)) {
-            self.supervisor.start(self.parts.plan(mapping));
+            let plan = self.parts.plan(mapping).await?;
+            self.supervisor.start(plan);
         }
         tracing::info!(
             mappings_stopped = changes.mappings_to_stop.len(),
@@ -124,6 +144,9 @@ impl Running {
         let shutdown = self.supervisor.shutdown(self.configuration.grace_period).await;
         join_all(self.parts.functions().map(|function| function.shutdown(FUNCTION_GRACE))).await;
         self.stop_functions.cancel();
+        if let Some(state) = self.state {
+            state.close().await;
+        }
         shutdown
     }
 }

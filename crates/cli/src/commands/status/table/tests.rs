@@ -29,6 +29,9 @@ fn mapping(queue: &str) -> MappingStatus {
         reported_failures: 0,
         destination_delivery_failures: 0,
         expired_receipts: 0,
+        retries: 0,
+        bisects: 0,
+        shards: vec![],
     }
 }
 

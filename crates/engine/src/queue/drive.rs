@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use pelton_core::{Disposition, ErrorKind, InvokeError, Receipt, Redelivery, Response, SettleError};
+use pelton_core::{Disposition, ErrorKind, InvokeError, Receipt, Response, SettleError};
 use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::Backoff;
-use crate::attempt::{self, Next, Policy};
 use crate::batcher::event;
-use crate::hold::{Held, idle};
-use crate::lane::{Permit, Shared};
+use crate::idle::idle;
+use crate::queue::attempt::{self, Next, Policy};
+use crate::queue::hold::Held;
+use crate::queue::lane::{Permit, Shared};
 use crate::report;
 use crate::response::{Outcome, interpret};
-use crate::status::Part;
-use crate::watermark::{Ticket, Watermark};
+use crate::status::{InFlight, Part};
 
 const INVOKE_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_INVOKE_PAUSE: Duration = Duration::from_secs(30);
@@ -54,85 +54,55 @@ impl Shared {
             self.release(batch).await;
             return false;
         };
-        let mut permit = Some(permit);
-        let redelivery = self.source.redelivery();
         self.watch.metrics.batch_records.observe(batch.len() as f64);
-        let mut order = Watermark::default();
-        let mut tickets: Vec<Ticket> = batch.iter().map(|held| order.open(held.record.receipt.clone())).collect();
-        let mut backoff = Backoff::new(INVOKE_PAUSE, LONGEST_INVOKE_PAUSE);
-        let mut attempts = 0;
-        let mut processed = false;
-        while !batch.is_empty() {
-            attempts += 1;
-            let event = event(batch.iter().map(|held| &held.record.event));
-            let hidden_until = (!self.watch.mapping.visibility_heartbeat).then(|| batch[0].hidden_until()).flatten();
-            let answer = self.heartbeat().during(&mut batch, self.ask(&event, hidden_until)).await;
-            let (response, outcome) = match answer {
-                Answer::Response(response) => {
-                    let outcome = interpret(&response, &batch, self.watch.mapping.report_batch_item_failures);
-                    (Some(response), outcome)
-                }
-                Answer::Unusable(error) => (None, Outcome::Failed(error.to_string())),
-                Answer::Abandoned => {
-                    self.release(batch).await;
-                    return processed;
-                }
-                Answer::TooLate => {
-                    tracing::warn!("the messages became visible before the function could be asked; they come again");
-                    self.watch.metrics.expired_receipts.inc_by(batch.len() as u64);
-                    return processed;
-                }
-            };
-            // The function is free: another batch may have it while this one is reported and settled. One that is
-            // retried here keeps its place.
-            drop(permit.take_if(|_| redelivery == Redelivery::BySource));
-            self.note(&outcome, batch.len(), response.as_ref());
-            let policy = Policy {
-                redelivery: self.source.redelivery(),
-                maximum_retry_attempts: self.watch.mapping.maximum_retry_attempts,
-                maximum_receives: batch[0].maximum_receives,
-            };
-            let verdicts = attempt::next(&batch, &outcome, attempts, &policy);
-            processed |= verdicts.contains(&Next::Deliver);
-            let verdicts = self.report(&mut batch, verdicts, &event, response.as_ref(), attempts).await;
-
-            let mut settled = Vec::new();
-            let mut rest = Vec::new();
-            let mut rest_tickets = Vec::new();
-            let now = Instant::now();
-            for ((held, verdict), ticket) in batch.into_iter().zip(verdicts).zip(tickets) {
-                let disposition = match verdict {
-                    Next::Retry => {
-                        rest.push(held);
-                        rest_tickets.push(ticket);
-                        continue;
-                    }
-                    Next::Deliver => Disposition::Delivered,
-                    Next::GiveUp => {
-                        self.watch.metrics.dropped.inc();
-                        Disposition::Discarded
-                    }
-                    Next::Return | Next::ReportAndReturn => held.returned(now),
-                };
-                // A record that is handed back is meant to show again: that is no expiry.
-                let hidden_until = held.hidden_until().filter(|_| !matches!(disposition, Disposition::Returned { .. }));
-                match policy.redelivery {
-                    Redelivery::BySource => {
-                        settled.push(Settling { receipt: held.record.receipt, disposition, hidden_until });
-                    }
-                    // A stream's checkpoint moves in order, never past a record that is still open.
-                    Redelivery::ByEngine => {
-                        let receipts = order.complete(ticket).into_iter();
-                        settled.extend(receipts.map(|receipt| Settling { receipt, disposition, hidden_until }));
-                    }
-                }
+        let event = event(batch.iter().map(|held| &held.record.event));
+        let hidden_until = (!self.watch.mapping.visibility_heartbeat).then(|| batch[0].hidden_until()).flatten();
+        let answer = self.heartbeat().during(&mut batch, self.ask(&event, hidden_until)).await;
+        let (response, outcome) = match answer {
+            Answer::Response(response) => {
+                let outcome = interpret(&response, &batch, self.watch.mapping.report_batch_item_failures);
+                (Some(response), outcome)
             }
-            (batch, tickets) = (rest, rest_tickets);
-            self.settle(settled).await;
-            if !batch.is_empty() && !idle(backoff.next_delay(), &self.shutdown).await {
-                return processed;
+            Answer::Unusable(error) => (None, Outcome::Failed(error.to_string())),
+            Answer::Abandoned => {
+                self.release(batch).await;
+                return false;
             }
+            Answer::TooLate => {
+                tracing::warn!("the messages became visible before the function could be asked; they come again");
+                self.watch.metrics.expired_receipts.inc_by(batch.len() as u64);
+                return false;
+            }
+        };
+        // The function is free: another batch may have it while this one is reported and settled.
+        drop(permit);
+        if let Outcome::Failed(_) = outcome {
+            self.concurrency.reduce();
         }
+        report::note(&self.watch, &outcome, batch.len(), response.as_ref());
+        let policy = Policy {
+            maximum_retry_attempts: self.watch.mapping.maximum_retry_attempts,
+            maximum_receives: batch[0].maximum_receives,
+        };
+        let verdicts = attempt::next(&batch, &outcome, &policy);
+        let processed = verdicts.contains(&Next::Deliver);
+        let verdicts = self.report(&mut batch, verdicts, &event, response.as_ref()).await;
+
+        let now = Instant::now();
+        let settling = |(held, verdict): (Held, Next)| {
+            let disposition = match verdict {
+                Next::Deliver => Disposition::Delivered,
+                Next::GiveUp => {
+                    self.watch.metrics.dropped.inc();
+                    Disposition::Discarded
+                }
+                Next::Return | Next::ReportAndReturn => held.returned(now),
+            };
+            // A record that is handed back is meant to show again: that is no expiry.
+            let hidden_until = held.hidden_until().filter(|_| !matches!(disposition, Disposition::Returned { .. }));
+            Settling { receipt: held.record.receipt, disposition, hidden_until }
+        };
+        self.settle(batch.into_iter().zip(verdicts).map(settling).collect()).await;
         processed
     }
 
@@ -171,31 +141,6 @@ impl Shared {
         }
     }
 
-    fn note(&self, outcome: &Outcome, records: usize, response: Option<&Response>) {
-        let metrics = &self.watch.metrics;
-        let request_id = response.map(|response| response.request_id.as_str()).unwrap_or_default();
-        metrics.invocations.inc();
-        metrics.invoked.inc_by(records as u64);
-        match outcome {
-            Outcome::Succeeded => {
-                self.watch.works(Part::Function);
-                tracing::info!(request_id, outcome = "succeeded", "batch processed");
-            }
-            Outcome::PartiallyFailed(ids) => {
-                self.watch.works(Part::Function);
-                metrics.failed.inc_by(ids.len() as u64);
-                tracing::info!(request_id, outcome = "partially failed", failed = ids.len(), "batch processed");
-            }
-            Outcome::Failed(reason) => {
-                metrics.errors.inc();
-                metrics.failed.inc_by(records as u64);
-                self.concurrency.reduce();
-                self.watch.trouble(Part::Function, reason);
-                tracing::warn!(request_id, outcome = "failed", reason, "batch failed");
-            }
-        }
-    }
-
     /// Reports what is due before anything is settled. Gives back the verdicts, with what couldn't be reported before
     /// shutdown handed back instead.
     async fn report(
@@ -204,14 +149,12 @@ impl Shared {
         mut verdicts: Vec<Next>,
         event_of_batch: &Bytes,
         response: Option<&Response>,
-        attempts: u32,
     ) -> Vec<Next> {
         if let (Some(destination), Some(response), true) =
             (&self.on_success, response, verdicts.iter().all(|verdict| *verdict == Next::Deliver))
         {
             let receives = batch.iter().map(|held| held.record.receive_count).max().unwrap_or(1);
-            let attempts = self.attempts_so_far(receives, attempts);
-            let record = report::success(&self.watch, &*self.clock, event_of_batch, response, attempts);
+            let record = report::success(&self.watch, &*self.clock, event_of_batch, response, receives);
             let offer = report::offer(&**destination, &record, &self.watch, &self.shutdown);
             self.heartbeat().during(batch, offer).await;
         }
@@ -219,7 +162,7 @@ impl Shared {
         let mut due = Vec::new();
         for (i, held) in batch.iter().enumerate() {
             if matches!(verdicts[i], Next::GiveUp | Next::ReportAndReturn) {
-                let attempts = self.attempts_so_far(held.record.receive_count, attempts);
+                let attempts = held.record.receive_count;
                 let event = event(std::iter::once(&held.record.event));
                 due.push((i, report::failure(&self.watch, &*self.clock, &event, response, attempts)));
             }
@@ -236,13 +179,6 @@ impl Shared {
             }
         }
         verdicts
-    }
-
-    fn attempts_so_far(&self, receives: u32, attempts: u32) -> u32 {
-        match self.source.redelivery() {
-            Redelivery::BySource => receives,
-            Redelivery::ByEngine => attempts,
-        }
     }
 
     /// Carries the dispositions out; what fails is tried again, alone. What can't be settled comes again: counted and
@@ -317,20 +253,4 @@ pub(crate) struct Settling {
     pub disposition: Disposition,
     /// Until when the source hides it: later, the receipt may be void.
     pub hidden_until: Option<Instant>,
-}
-
-/// Counts an invocation for as long as it lives, also when it is dropped.
-struct InFlight<'a>(&'a prometheus_client::metrics::gauge::Gauge);
-
-impl<'a> InFlight<'a> {
-    fn new(gauge: &'a prometheus_client::metrics::gauge::Gauge) -> Self {
-        gauge.inc();
-        Self(gauge)
-    }
-}
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
 }

@@ -19,6 +19,11 @@ impl<P> Default for Watermark<P> {
 }
 
 impl<P> Watermark<P> {
+    /// How many positions are open or stand behind an open one.
+    pub fn len(&self) -> usize {
+        self.open.len()
+    }
+
     /// Adds a position behind all others.
     pub fn open(&mut self, position: P) -> Ticket {
         self.open.push_back((position, false));

@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use pelton_core::{Clock, Cursor, Destination, Disposition, Invoker, PartitionId, Redelivery, Source, SourceError};
+use pelton_core::{Clock, Cursor, Destination, Disposition, Invoker, PartitionId, Source, SourceError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::Backoff;
 use crate::batcher::{Batcher, Limits, MAXIMUM_PAYLOAD_BYTES};
-use crate::concurrency::Concurrency;
-use crate::drive::Settling;
-use crate::hold::{Heartbeat, Held, idle};
+use crate::idle::idle;
+use crate::queue::concurrency::Concurrency;
+use crate::queue::drive::Settling;
+use crate::queue::hold::{Heartbeat, Held};
 use crate::status::{Part, Watch};
 
 /// How long an additional poller waits for messages before it leaves.
@@ -53,8 +54,7 @@ impl Shared {
 
     /// Whether one more poller could do anything but wait for the function, in the way of other mappings.
     fn can_use_another_poller(&self) -> bool {
-        let has_slot = self.slots.as_ref().is_none_or(|slots| slots.available_permits() > 0);
-        has_slot && self.source.redelivery() == Redelivery::BySource
+        self.slots.as_ref().is_none_or(|slots| slots.available_permits() > 0)
     }
 
     /// Waits for the right to run one invocation. `None`: shutdown came first.
@@ -81,15 +81,6 @@ enum Collected {
     Shutdown,
 }
 
-/// Why a poller ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LaneEnd {
-    /// Shutdown, or too many pollers.
-    Left,
-    /// There is nothing more to read, ever.
-    PartitionEnded,
-}
-
 /// One poller.
 pub(crate) struct Lane {
     shared: Arc<Shared>,
@@ -98,7 +89,6 @@ pub(crate) struct Lane {
     /// The last poll brought nothing.
     is_idle: bool,
     pause: Duration,
-    partition_has_ended: bool,
     /// What the filters don't let through, until it is settled.
     filtered: Vec<Settling>,
     failures_in_a_row: u32,
@@ -116,7 +106,6 @@ impl Lane {
             cursor: Cursor::default(),
             is_idle: shared.concurrency.running() <= 1,
             pause: Duration::ZERO,
-            partition_has_ended: false,
             filtered: Vec::new(),
             failures_in_a_row: 0,
             source_backoff: Backoff::new(SOURCE_PAUSE, LONGEST_SOURCE_PAUSE),
@@ -125,21 +114,16 @@ impl Lane {
         }
     }
 
-    /// Runs until shutdown, until there are too many pollers, or until the partition ends. Has left the
-    /// [`Concurrency`] when it returns.
-    pub(crate) async fn run(mut self) -> LaneEnd {
+    /// Runs until shutdown, or until there are too many pollers. Has left the [`Concurrency`] when it returns.
+    pub(crate) async fn run(mut self) {
         loop {
             if self.batcher.is_empty() {
-                if self.partition_has_ended {
-                    self.shared.concurrency.left();
-                    return LaneEnd::PartitionEnded;
-                }
                 if self.shared.shutdown.is_cancelled() {
                     self.shared.concurrency.left();
-                    return LaneEnd::Left;
+                    return;
                 }
                 if self.shared.concurrency.is_superfluous() {
-                    return LaneEnd::Left;
+                    return;
                 }
             }
             match self.collect().await {
@@ -147,16 +131,16 @@ impl Lane {
                 Collected::Nothing => {
                     self.is_idle = true;
                     if self.shared.concurrency.try_leave() {
-                        return LaneEnd::Left;
+                        return;
                     }
                 }
                 Collected::Trouble(error) => {
                     self.settle_filtered().await;
                     self.note(&error);
                     if self.batcher.is_empty() && self.shared.concurrency.try_leave() {
-                        return LaneEnd::Left;
+                        return;
                     }
-                    let pause = self.source_backoff.next_delay_or(retry_after(&error));
+                    let pause = self.source_backoff.next_delay_or(error.retry_after());
                     let waiting = self.batcher.waiting();
                     self.shared.heartbeat().during(waiting, idle(pause, &self.shared.shutdown)).await;
                 }
@@ -175,7 +159,7 @@ impl Lane {
                 return Collected::Shutdown;
             }
             let now = Instant::now();
-            if self.batcher.is_due(now) || (self.partition_has_ended && !self.batcher.is_empty()) {
+            if self.batcher.is_due(now) {
                 if self.batcher.is_full() && self.shared.can_use_another_poller() {
                     self.shared.concurrency.batch_was_full();
                 }
@@ -237,8 +221,7 @@ impl Lane {
             tracing::info!(source = %shared.watch.mapping.event_source, "the event source can be polled again");
         }
         self.is_idle = polled.records.is_empty();
-        self.pause = polled.pause;
-        self.partition_has_ended |= polled.ended;
+        self.pause = Duration::ZERO;
         shared.watch.metrics.polled.inc_by(polled.records.len() as u64);
         if self.is_idle && !wait.is_zero() {
             shared.watch.set_backlog(0);
@@ -330,13 +313,6 @@ impl Shared {
         let released =
             batch.into_iter().map(|held| Settling { receipt: held.record.receipt, disposition, hidden_until: None });
         self.settle(released.collect()).await;
-    }
-}
-
-fn retry_after(error: &SourceError) -> Option<Duration> {
-    match error.kind {
-        pelton_core::ErrorKind::Throttled { retry_after } => retry_after,
-        _ => None,
     }
 }
 

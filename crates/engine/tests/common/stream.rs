@@ -1,0 +1,100 @@
+//! A supervisor on a fake stream, in paused time, on a clock that stands where that time stands.
+#![allow(dead_code, clippy::unwrap_used, reason = "test support: each test file uses its own part")]
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use pelton_core::{Arn, Destination, Mapping, MappingId, StartingPosition, Store, StreamSettings};
+use pelton_engine::{MappingStatus, Plan, ShardStatus, Shutdown, Supervisor};
+use pelton_store::MemoryStore;
+use pelton_testkit::{FakeClock, FakeDestination, FakeInvoker, FakeStream};
+
+pub const NOW: &str = "2026-01-01T00:00:00Z";
+
+pub fn settings() -> StreamSettings {
+    StreamSettings {
+        starting_position: StartingPosition::TrimHorizon,
+        parallelization_factor: 1,
+        bisect_batch_on_function_error: false,
+        maximum_record_age: None,
+        tumbling_window: Duration::ZERO,
+        poll_interval: None,
+    }
+}
+
+pub fn mapping(settings: StreamSettings) -> Mapping {
+    let event_source: Arn = "arn:aws:kinesis:us-east-1:000000000000:stream/orders".parse().unwrap();
+    Mapping {
+        id: MappingId::of("stream", "work"),
+        event_source,
+        batch_size: 100,
+        stream: Some(settings),
+        ..super::mapping()
+    }
+}
+
+/// What tests of streams share.
+pub struct World {
+    pub clock: Arc<FakeClock>,
+    pub stream: Arc<FakeStream>,
+    pub store: Arc<MemoryStore>,
+    pub failures: Arc<FakeDestination>,
+}
+
+impl World {
+    pub fn new(shards: usize) -> Self {
+        Self::with_store(shards, MemoryStore::new())
+    }
+
+    pub fn with_store(shards: usize, store: MemoryStore) -> Self {
+        let clock = Arc::new(FakeClock::at(NOW.parse().unwrap()));
+        Self {
+            stream: Arc::new(FakeStream::new(shards, clock.clone())),
+            clock,
+            store: Arc::new(store),
+            failures: Arc::default(),
+        }
+    }
+
+    pub fn start(&self, mapping: Mapping, invoker: &Arc<FakeInvoker>) -> Run {
+        let mut supervisor = Supervisor::new(self.clock.clone());
+        supervisor.start(Plan {
+            mapping,
+            source: self.stream.clone(),
+            invoker: invoker.clone(),
+            on_success: None,
+            on_failure: Some(self.failures.clone() as Arc<dyn Destination>),
+            store: Some(self.store.clone() as Arc<dyn Store>),
+        });
+        Run { supervisor }
+    }
+
+    pub fn at(&self, text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+}
+
+pub struct Run {
+    pub supervisor: Supervisor,
+}
+
+impl Run {
+    pub fn status(&self) -> MappingStatus {
+        self.supervisor.status().mappings().remove(0)
+    }
+
+    /// What is shown of a shard; empty while nothing is.
+    pub fn shard(&self, number: usize) -> ShardStatus {
+        let name = format!("shard-{number}");
+        self.status().shards.into_iter().find(|shard| shard.shard_id == name).unwrap_or_default()
+    }
+
+    /// Waits until the mapping is enabled.
+    pub async fn enabled(&self) {
+        super::until("enabled", async || self.status().state == "Enabled").await;
+    }
+
+    pub async fn stop(self) -> Shutdown {
+        self.supervisor.shutdown(Duration::from_secs(30)).await
+    }
+}

@@ -1,0 +1,44 @@
+//! What every store refuses, in the same words.
+use pelton_core::{Checkpoint, Lease, OwnerId, PartitionId, Position, StoreError, StreamId};
+
+/// The lease is not what it was.
+pub fn lost(lease: &Lease) -> StoreError {
+    StoreError::LeaseLost { partition: lease.partition.clone(), owner: lease.owner.clone() }
+}
+
+/// A shard that somebody works on can't be moved.
+pub fn held(partition: &PartitionId, owner: &OwnerId) -> StoreError {
+    StoreError::Refused(format!(
+        "the checkpoint of {partition} can't be moved while {owner} works on it: disable the mapping, wait until it has \
+         stopped, and try again"
+    ))
+}
+
+/// The shard has no row.
+pub fn unknown(stream: &StreamId, partition: &PartitionId) -> StoreError {
+    StoreError::Refused(format!("the store knows no shard {partition} of mapping {}", stream.mapping))
+}
+
+/// `LATEST` would mean another place whenever it is read, and skip what came between.
+pub fn check(position: &Position) -> Result<(), StoreError> {
+    match position {
+        Position::Latest => {
+            Err(StoreError::Refused("LATEST is no place to keep: keep AT_TIMESTAMP with the time it stands for".into()))
+        }
+        Position::TrimHorizon | Position::AtTimestamp(_) | Position::After(_) | Position::End => Ok(()),
+    }
+}
+
+/// What was stored can't be read as what it should be.
+pub fn unreadable(partition: &str, what: &str, text: &str) -> StoreError {
+    let start: String = text.chars().take(80).collect();
+    StoreError::Refused(format!(
+        "the store's {what} of {partition} can't be read, it begins '{start}': set the shard's checkpoint anew \
+         (`pelton checkpoint reset`) or restore a copy of the store"
+    ))
+}
+
+/// A checkpoint with nothing settled beyond a place.
+pub fn beginning(position: &Position) -> Checkpoint {
+    Checkpoint { position: position.clone(), ..Checkpoint::default() }
+}
