@@ -11,6 +11,7 @@ mod machine;
 mod pelton;
 mod row;
 mod statistics;
+mod stream_engine;
 mod throughput;
 
 use std::time::Duration;
@@ -114,7 +115,11 @@ async fn main() -> anyhow::Result<()> {
 async fn measure(name: Name, extent: &Extent, versions: &mut Vec<String>) -> anyhow::Result<Vec<Row>> {
     let backend = match name {
         Name::Pattern => return engine::pattern().await,
-        Name::Engine => return engine::engine(extent).await,
+        Name::Engine => {
+            let mut rows = engine::engine(extent).await?;
+            rows.extend(stream_engine::engine(extent).await?);
+            return Ok(rows);
+        }
         Name::Start => return first_receive::first_receive(extent).await,
         Name::Ministack => Backend::ministack().await?,
         Name::Loop | Name::Delay | Name::Idle => Backend::localstack().await?,
