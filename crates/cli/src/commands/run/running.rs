@@ -113,16 +113,16 @@ impl Running {
             tracing::warn!(
                 "a changed mapping was cut off at the end of the grace period: what was in flight is delivered again"
             );
+            if let Some(state) = &self.state {
+                state.release(self.supervisor.owner(), &changes.mappings_to_stop).await;
+            }
         }
         let ended = self.parts.replace(aws, &changes.functions_to_stop, started);
         join_all(ended.iter().map(|function| function.shutdown(FUNCTION_GRACE))).await;
         for mapping in &changes.mappings_to_forget {
             self.supervisor.forget(*mapping);
-            // A mapping that is deleted takes its checkpoints with it, as in AWS.
-            if let Some(store) = self.parts.store()
-                && let Err(error) = store.forget(*mapping).await
-            {
-                tracing::error!(%mapping, %error, "the checkpoints of a deleted mapping could not be deleted");
+            if let Some(state) = &self.state {
+                state.forget(*mapping).await;
             }
         }
         for mapping in new.mappings.iter().filter(|mapping| changes.mappings_to_start.contains(&mapping.id)) {
@@ -151,7 +151,8 @@ impl Running {
     }
 }
 
-async fn start_functions(
+/// Starts local functions.
+pub async fn start_functions(
     functions: &[&Function],
     configuration: &Configuration,
     region: &str,
