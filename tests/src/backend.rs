@@ -3,8 +3,9 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{FunctionCode, Runtime};
 use aws_sdk_sqs::types::QueueAttributeName;
+use serde_json::{Value, json};
 
-use crate::Queue;
+use crate::{Function, Queue};
 
 /// The account of all test backends.
 const ACCOUNT: &str = "000000000000";
@@ -26,12 +27,20 @@ pub struct Backend {
     pub s3: aws_sdk_s3::Client,
     /// AWS Lambda.
     pub lambda: aws_sdk_lambda::Client,
+    /// Amazon Kinesis.
+    pub kinesis: aws_sdk_kinesis::Client,
+    /// Where DynamoDB and its streams are: LocalStack has none here, so that DynamoDB Local stands beside it.
+    pub dynamodb_endpoint: String,
+    /// Amazon DynamoDB.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// Amazon DynamoDB Streams.
+    pub dynamodb_streams: aws_sdk_dynamodbstreams::Client,
 }
 
 impl Backend {
-    /// LocalStack.
+    /// LocalStack, with DynamoDB Local beside it.
     pub async fn localstack() -> Self {
-        Self::at(pelton_testkit::backend::localstack()).await
+        Self::beside(pelton_testkit::backend::localstack(), pelton_testkit::backend::dynamodb()).await
     }
 
     /// MiniStack, which also executes functions.
@@ -41,6 +50,10 @@ impl Backend {
 
     /// Whatever answers at `endpoint`.
     pub async fn at(endpoint: String) -> Self {
+        Self::beside(endpoint.clone(), endpoint).await
+    }
+
+    async fn beside(endpoint: String, dynamodb_endpoint: String) -> Self {
         let credentials = aws_sdk_sqs::config::Credentials::new("test", "test", None, None, "test");
         let config = aws_config::defaults(BehaviorVersion::latest())
             .region(Region::new("us-east-1"))
@@ -49,15 +62,29 @@ impl Backend {
             .load()
             .await;
         let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
+        let beside = config.to_builder().endpoint_url(&dynamodb_endpoint).build();
         Self {
             sqs: aws_sdk_sqs::Client::new(&config),
             sns: aws_sdk_sns::Client::new(&config),
             events: aws_sdk_eventbridge::Client::new(&config),
             s3: aws_sdk_s3::Client::from_conf(s3),
             lambda: aws_sdk_lambda::Client::new(&config),
+            kinesis: aws_sdk_kinesis::Client::new(&config),
+            dynamodb: aws_sdk_dynamodb::Client::new(&beside),
+            dynamodb_streams: aws_sdk_dynamodbstreams::Client::new(&beside),
+            dynamodb_endpoint,
             endpoint,
             config,
         }
+    }
+
+    /// A configuration for this backend: functions, mappings, and the endpoints.
+    pub fn configuration(&self, functions: &[&Function], mappings: Vec<Value>) -> Value {
+        let entries: Vec<Value> = functions.iter().map(|function| function.entry()).collect();
+        json!({
+            "Endpoint": self.endpoint, "Endpoints": { "DynamoDB": self.dynamodb_endpoint }, "Functions": entries,
+            "EventSourceMappings": mappings,
+        })
     }
 
     /// A name of its own.

@@ -1,10 +1,13 @@
 //! A function that runs as a local process and writes down what it receives.
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// `app.py`, in a folder of its own. It acts by message body: `{"do": "fail"}` and so on.
+/// `app.py`, in a folder of its own. It acts by what is in a record: `{"do": "fail"}` and so on, as a message's body, a
+/// record's data, or an item's attribute `body`.
 #[derive(Debug)]
 pub struct Function {
     /// What mappings call it.
@@ -38,6 +41,25 @@ impl Seen {
     /// The bodies of its records.
     pub fn bodies(&self) -> Vec<&str> {
         self.records().iter().map(|record| record["body"].as_str().unwrap()).collect()
+    }
+
+    /// What its records of a stream hold: the data of Kinesis as text, or the attribute `body` of an item's new image.
+    pub fn texts(&self) -> Vec<String> {
+        let text = |record: &Value| match &record["dynamodb"] {
+            Value::Null => String::from_utf8(data(record)).unwrap(),
+            change => change["NewImage"]["body"]["S"].as_str().unwrap().to_owned(),
+        };
+        self.records().iter().map(text).collect()
+    }
+
+    /// The sequence numbers of its records of a stream.
+    pub fn sequence_numbers(&self) -> Vec<&str> {
+        self.records().iter().map(sequence_number).collect()
+    }
+
+    /// The shard that its first record of Kinesis comes from.
+    pub fn shard(&self) -> &str {
+        self.records()[0]["eventID"].as_str().unwrap().split(':').next().unwrap()
     }
 
     /// The receive counts of its records.
@@ -126,6 +148,22 @@ impl Function {
         .await;
         self.seen()
     }
+}
+
+/// The bytes of a Kinesis record's data.
+pub fn data(record: &Value) -> Vec<u8> {
+    STANDARD.decode(record["kinesis"]["data"].as_str().unwrap()).unwrap()
+}
+
+/// The sequence number of a record of a stream.
+pub fn sequence_number(record: &Value) -> &str {
+    let number = record["kinesis"]["sequenceNumber"].as_str();
+    number.or_else(|| record["dynamodb"]["SequenceNumber"].as_str()).unwrap()
+}
+
+/// What records of streams hold in invocations, in the order of their starts, again for each time.
+pub fn texts(seen: &[Seen]) -> Vec<String> {
+    seen.iter().flat_map(Seen::texts).collect()
 }
 
 /// The most invocations that ran at the same time.

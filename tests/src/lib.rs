@@ -3,19 +3,32 @@
 
 mod backend;
 mod campaign;
+mod event_source;
+mod feed;
 mod forwarder;
 mod function;
 mod lambda_server;
 mod pelton;
 mod queue;
+mod refuser;
+mod stream;
+mod stream_campaign;
+mod table;
 
 pub use backend::Backend;
 pub use campaign::{Campaign, seed};
+pub use event_source::EventSource;
+pub use feed::{Feed, Kind};
 pub use forwarder::Forwarder;
-pub use function::{Function, Seen, largest_overlap};
+pub use function::{Function, Seen, data, largest_overlap, sequence_number, texts};
 pub use lambda_server::LambdaServer;
-pub use pelton::{Pelton, binary, complete, mapping};
+pub use pelton::{Pelton, binary, complete, mapping, state_in, stream_mapping};
 pub use queue::{Queue, body};
+pub use refuser::Refuser;
+pub use stream::Stream;
+pub use stream_campaign::StreamCampaign;
+pub use stream_campaign::witness::{Invocation, Witness};
+pub use table::Table;
 
 use std::future::Future;
 use std::time::Duration;
@@ -60,6 +73,58 @@ macro_rules! on_ministack {
             $(#[tokio::test]
             async fn $test() {
                 super::$test($crate::Backend::ministack().await).await;
+            })*
+        }
+    };
+}
+
+/// Makes a test of each function that takes a [`Backend`] and a [`Kind`] of stream, on Kinesis of LocalStack and of
+/// MiniStack, and on DynamoDB Local and DynamoDB of MiniStack.
+#[macro_export]
+macro_rules! on_every_stream {
+    ($($test:ident),* $(,)?) => {
+        mod kinesis_on_localstack {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test($crate::Backend::localstack().await, $crate::Kind::Kinesis).await;
+            })*
+        }
+        mod dynamodb_on_dynamodb_local {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test($crate::Backend::localstack().await, $crate::Kind::DynamoDb).await;
+            })*
+        }
+        mod kinesis_on_ministack {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test($crate::Backend::ministack().await, $crate::Kind::Kinesis).await;
+            })*
+        }
+        mod dynamodb_on_ministack {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test($crate::Backend::ministack().await, $crate::Kind::DynamoDb).await;
+            })*
+        }
+    };
+}
+
+/// Makes a test of each function that takes a [`Backend`] and a [`Kind`] of stream, on Kinesis of MiniStack, the faster
+/// of the two, and on DynamoDB Local, Amazon's own: for what depends on the kind of the stream and not on the backend.
+#[macro_export]
+macro_rules! on_both_kinds {
+    ($($test:ident),* $(,)?) => {
+        mod kinesis {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test($crate::Backend::ministack().await, $crate::Kind::Kinesis).await;
+            })*
+        }
+        mod dynamodb {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test($crate::Backend::localstack().await, $crate::Kind::DynamoDb).await;
             })*
         }
     };

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use crate::{Backend, Function, Queue};
+use crate::{Backend, EventSource, Function};
 
 /// The built `pelton`: `PELTON_BIN`, or the one that was built beside this test.
 pub fn binary() -> PathBuf {
@@ -18,18 +18,35 @@ pub fn binary() -> PathBuf {
     binary
 }
 
-/// A mapping from a queue to a local function, with more fields of its own.
-pub fn mapping(queue: &Queue, function: &Function, more: Value) -> Value {
-    let mut mapping = json!({ "EventSourceArn": queue.arn, "FunctionName": function.name });
+/// A mapping to a local function, with more fields of its own.
+pub fn mapping(source: &(impl EventSource + ?Sized), function: &Function, more: Value) -> Value {
+    let mut mapping = json!({ "EventSourceArn": source.arn(), "FunctionName": function.name });
     mapping.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     mapping
 }
 
+/// A mapping from the oldest record of a stream on.
+pub fn stream_mapping(source: &(impl EventSource + ?Sized), function: &Function, more: Value) -> Value {
+    let mut mapping = mapping(source, function, json!({ "StartingPosition": "TRIM_HORIZON" }));
+    mapping.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    mapping
+}
+
+/// `State` in a file of a folder, which outlives Pelton.
+pub fn state_in(folder: &Path) -> Value {
+    json!({ "Sqlite": { "Path": folder.join("pelton.db") } })
+}
+
 /// A running `pelton run`. Its log is shown when a test fails.
+///
+/// Unless the configuration says otherwise, its state is kept in its folder, and so lives as long as this value: also
+/// while the process is down.
 #[derive(Debug)]
 pub struct Pelton {
     child: Child,
     folder: TempDir,
+    /// Bytes of the log that are of processes before this one.
+    log_before: usize,
     /// `http://127.0.0.1:port`.
     pub url: String,
 }
@@ -37,28 +54,61 @@ pub struct Pelton {
 impl Pelton {
     /// Starts it on mappings to one function.
     pub async fn start(backend: &Backend, function: &Function, mappings: Vec<Value>) -> Self {
-        Self::run(json!({
-            "Endpoint": backend.endpoint, "Functions": [function.entry()], "EventSourceMappings": mappings,
-        }))
-        .await
+        Self::run(backend.configuration(&[function], mappings)).await
     }
 
     /// Starts it on a configuration, to which it adds `Region` and `Listen`, and waits until it listens.
     pub async fn run(configuration: Value) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("pelton.yaml"), complete(configuration)).unwrap();
-        let log = std::fs::File::create(folder.path().join("log")).unwrap();
-        let mut command = command(folder.path());
-        let child = command.arg("run").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        let mut pelton = Self { child, folder, url: String::new() };
+        let mut pelton = Self { child: spawn(folder.path()), folder, log_before: 0, url: String::new() };
+        pelton.runs().await;
+        pelton
+    }
+
+    /// Starts it, and doesn't wait until it runs: it has no URL.
+    pub fn begin(configuration: Value) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("pelton.yaml"), complete(configuration)).unwrap();
+        Self { child: spawn(folder.path()), folder, log_before: 0, url: String::new() }
+    }
+
+    /// Starts it again in its folder, after its end, and doesn't wait until it runs.
+    pub fn begin_again(&mut self) {
+        assert!(!self.is_alive(), "end it first");
+        self.child = spawn(self.folder.path());
+    }
+
+    /// Starts it again in its folder, after its end.
+    pub async fn start_again(&mut self) {
+        assert!(!self.is_alive(), "end it first");
+        self.log_before = self.log().len();
+        self.child = spawn(self.folder.path());
+        self.runs().await;
+    }
+
+    /// Ends it in order, and starts it again in its folder.
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        self.start_again().await;
+    }
+
+    /// Ends it in order.
+    pub async fn stop(&mut self) {
+        self.terminate();
+        let status = self.ends(Duration::from_secs(30)).await;
+        assert!(status.success(), "{status}");
+    }
+
+    async fn runs(&mut self) {
+        self.url.clear();
         crate::eventually("pelton runs", || {
-            assert_eq!(pelton.child.try_wait().unwrap(), None, "pelton ended");
-            pelton.url = pelton.log().lines().find_map(listening).unwrap_or_default();
-            let runs = !pelton.url.is_empty() && pelton.get("/readyz").0 == 200;
+            assert_eq!(self.child.try_wait().unwrap(), None, "pelton ended");
+            self.url = self.log()[self.log_before..].lines().find_map(listening).unwrap_or_default();
+            let runs = !self.url.is_empty() && self.get("/readyz").0 == 200;
             async move { runs }
         })
         .await;
-        pelton
     }
 
     /// Puts another configuration in the place of its file, at once and as a whole.
@@ -93,7 +143,7 @@ impl Pelton {
         .await;
     }
 
-    /// What it has logged so far.
+    /// What it has logged so far, before restarts too.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
@@ -111,16 +161,36 @@ impl Pelton {
         }
     }
 
-    /// What `/status` says of a queue's mapping.
-    pub fn status(&self, queue: &Queue) -> Value {
+    /// What `/status` says of a source's mapping.
+    pub fn status(&self, source: &(impl EventSource + ?Sized)) -> Value {
         let status: Value = serde_json::from_str(&self.get("/status").1).unwrap();
         let mappings = status.as_array().or_else(|| status["EventSourceMappings"].as_array()).unwrap();
-        mappings.iter().find(|mapping| mapping["EventSourceArn"] == queue.arn.as_str()).unwrap().clone()
+        mappings.iter().find(|mapping| mapping["EventSourceArn"] == source.arn()).unwrap().clone()
     }
 
-    /// `LastProcessingResult` of a queue's mapping.
-    pub fn result(&self, queue: &Queue) -> String {
-        self.status(queue)["LastProcessingResult"].as_str().unwrap().to_owned()
+    /// `LastProcessingResult` of a source's mapping.
+    pub fn result(&self, source: &(impl EventSource + ?Sized)) -> String {
+        self.status(source)["LastProcessingResult"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until this process has read so many records of a stream, and settled all that it has read.
+    pub async fn has_settled(&self, source: &(impl EventSource + ?Sized), count: u64) {
+        // A read is counted a moment before its records show as unsettled: two looks in a row.
+        let in_a_row = std::cell::Cell::new(0);
+        crate::eventually(&format!("{count} records are settled"), || async {
+            let status = self.status(source);
+            let is_idle = |shard: &Value| shard["Unsettled"] == 0 && shard["InFlight"] == 0;
+            let are_idle = status["Shards"].as_array().is_some_and(|shards| shards.iter().all(is_idle));
+            let is_settled = are_idle && status["Polled"].as_u64().unwrap() >= count;
+            in_a_row.set(if is_settled { in_a_row.get() + 1 } else { 0 });
+            in_a_row.get() >= 2
+        })
+        .await;
+    }
+
+    /// Waits until a mapping's state is `Enabled`.
+    pub async fn is_enabled(&self, source: &(impl EventSource + ?Sized)) {
+        crate::eventually("the mapping is enabled", || async { self.status(source)["State"] == "Enabled" }).await;
     }
 
     /// Whether the process that was started still runs.
@@ -131,6 +201,16 @@ impl Pelton {
     /// Sends SIGHUP.
     pub fn hang_up(&self) {
         kill_process(self.pid(), Signal::HUP).unwrap();
+    }
+
+    /// Sends SIGSTOP: it stands still, and can't know.
+    pub fn pause(&self) {
+        kill_process(self.pid(), Signal::STOP).unwrap();
+    }
+
+    /// Sends SIGCONT.
+    pub fn go_on(&self) {
+        kill_process(self.pid(), Signal::CONT).unwrap();
     }
 
     /// Sends SIGTERM.
@@ -178,6 +258,13 @@ impl Drop for Pelton {
             eprintln!("--- pelton's log\n{}--- end of pelton's log", self.log());
         }
     }
+}
+
+/// `pelton run` in a folder, its log behind what is there.
+fn spawn(folder: &Path) -> Child {
+    let log = std::fs::File::options().create(true).append(true).open(folder.join("log")).unwrap();
+    let mut command = command(folder);
+    command.arg("run").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap()
 }
 
 /// `pelton` in a folder, with credentials and nothing else of the caller's AWS settings.

@@ -5,6 +5,8 @@ use std::time::Duration;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry};
 use serde_json::Value;
 
+use crate::EventSource;
+
 /// Readings in a row that must find a queue empty, each a pause of `eventually` after the one before.
 const EMPTY_READINGS: u32 = 8;
 
@@ -19,6 +21,12 @@ pub struct Queue {
     pub arn: String,
     /// Its name.
     pub name: String,
+}
+
+impl EventSource for Queue {
+    fn arn(&self) -> &str {
+        &self.arn
+    }
 }
 
 impl Queue {

@@ -72,8 +72,7 @@ fn causes(error: &(dyn std::error::Error + 'static)) -> String {
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
 
 fn throttled(response: Option<&HttpResponse>) -> ErrorKind {
-    let seconds: Option<u64> =
-        response.and_then(|response| response.headers().get("retry-after")?.trim().parse().ok());
+    let seconds: Option<u64> = response.and_then(|response| response.headers().get("retry-after")?.trim().parse().ok());
     ErrorKind::Throttled { retry_after: seconds.map(|seconds| Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER)) }
 }
 

@@ -108,6 +108,15 @@ impl ShardProgress {
         self.0.status().iterator_age_milliseconds = Some(millis(age));
     }
 
+    /// This process works on it no longer: what it knew of it is over.
+    pub fn left(&self) {
+        let mut status = self.0.status();
+        let ShardStatus { shard_id, owner, position, .. } = std::mem::take(&mut *status);
+        *status = ShardStatus { shard_id, owner, position, ..ShardStatus::default() };
+        self.0.metrics.behind.set(0.0);
+        self.0.metrics.iterator_age.set(0.0);
+    }
+
     /// What is going on.
     pub fn work(&self, unsettled: usize, in_flight: usize, attempts: u32, open_windows: usize) {
         let mut status = self.0.status();

@@ -215,6 +215,7 @@ impl Shards {
         let Some(partition) = self.tasks_of.remove(&id) else { return };
         self.held.remove(&partition);
         self.shared.watch.calm(&partition);
+        self.shared.watch.shard(&partition).left();
         match end {
             Some(ShardEnd::Finished) => {
                 tracing::info!(shard = %partition, "a shard is read to its end");
