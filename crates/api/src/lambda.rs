@@ -21,9 +21,9 @@ mod view;
 
 pub(crate) use answer::{Front, answer};
 pub use mappings::{Change, Loaded, Mappings, Work};
-pub use route::is_lambda;
+pub(crate) use route::is_lambda;
 pub use surroundings::{FileMappings, Surroundings, Unanswered};
-pub use upstream::Upstream;
+pub(crate) use upstream::Upstream;
 
 /// Everything that reads a request, for the fuzz target, which stands outside the workspace; no part of the interface.
 #[doc(hidden)]

@@ -35,7 +35,7 @@ impl Running {
         let address = listener.local_addr().unwrap();
         let (supervisor, stop) = (Supervisor::new(Arc::new(SystemClock)), CancellationToken::new());
         let mut serving = JoinSet::new();
-        serving.spawn(serve(listener, supervisor.status(), stop.clone()));
+        serving.spawn(serve(listener, supervisor.status(), None, stop.clone()));
         Self { address, supervisor, stop, serving }
     }
 
