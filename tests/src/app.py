@@ -28,7 +28,7 @@ def act(event):
     for record in event["Records"]:
         try:
             order = json.loads(record["body"])
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError, KeyError):
             continue
         if not isinstance(order, dict) or "do" not in order:
             continue

@@ -20,7 +20,7 @@ mod upstream;
 mod view;
 
 pub(crate) use answer::{Front, answer};
-pub use mappings::{Change, Loaded, Mappings, Work};
+pub use mappings::{Change, Changes, Loaded, Mappings, Work};
 pub(crate) use route::is_lambda;
 pub use surroundings::{FileMappings, Surroundings, Unanswered};
 pub(crate) use upstream::Upstream;

@@ -8,7 +8,7 @@ mod routes;
 mod serve;
 
 pub use error::Error;
-pub use lambda::{Change, FileMappings, Loaded, Mappings, Surroundings, Unanswered, Work};
 #[doc(hidden)]
 pub use lambda::read_request;
+pub use lambda::{Change, Changes, FileMappings, Loaded, Mappings, Surroundings, Unanswered, Work};
 pub use serve::{LambdaApi, serve};

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use pelton_config::{Configuration, State};
-use pelton_core::Store;
+use pelton_core::{Documents, Store};
 use pelton_store::{DynamoDbStore, MemoryStore, SqliteStore};
 
 use crate::aws::Aws;
@@ -11,19 +11,29 @@ use crate::aws::Aws;
 /// A lease lasts so many renewal periods.
 const RENEWALS_PER_LEASE: u32 = 2;
 
+/// What keeps checkpoints and documents alike.
+trait Keeper: Store + Documents {}
+
+impl<S: Store + Documents> Keeper for S {}
+
 /// An open store.
 pub struct OpenState {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Keeper>,
     sqlite: Option<Arc<SqliteStore>>,
 }
 
 impl OpenState {
-    /// Opens it, if any mapping needs one: queues keep their own state.
-    pub async fn for_mappings_of(configuration: &Configuration, aws: &Aws) -> anyhow::Result<Option<Self>> {
-        if configuration.mappings.iter().all(|mapping| mapping.stream.is_none()) {
-            return Ok(None);
+    /// Opens it. Where nothing but the API needs it, because queues keep their own state, `Err` says why the API has to do
+    /// without.
+    pub async fn for_run(configuration: &Configuration, aws: &Aws) -> anyhow::Result<Result<Self, String>> {
+        match Self::open(&configuration.state, aws).await {
+            Ok(state) => Ok(Ok(state)),
+            Err(error) if configuration.mappings.iter().all(|mapping| mapping.stream.is_none()) => {
+                tracing::warn!("no mappings can be made through Lambda's API: {error:#}");
+                Ok(Err(format!("{error:#}")))
+            }
+            Err(error) => Err(error),
         }
-        Self::open(&configuration.state, aws).await.map(Some)
     }
 
     async fn open(state: &State, aws: &Aws) -> anyhow::Result<Self> {
@@ -51,6 +61,11 @@ impl OpenState {
 
     /// The store, to be shared by all mappings.
     pub fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
+    /// The same, for what is made through the API.
+    pub fn documents(&self) -> Arc<dyn Documents> {
         self.store.clone()
     }
 

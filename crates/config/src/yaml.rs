@@ -50,9 +50,7 @@ impl Node {
             Value::Bool(value) => Content::Scalar(value.to_string()),
             Value::Number(number) => Content::Scalar(number.to_string()),
             Value::String(text) => Content::Scalar(text.clone()),
-            Value::Array(items) => {
-                Content::List(items.iter().map(|item| Self::from_json(item, position)).collect())
-            }
+            Value::Array(items) => Content::List(items.iter().map(|item| Self::from_json(item, position)).collect()),
             Value::Object(fields) => {
                 let given = fields.iter().filter(|(_, value)| !value.is_null());
                 let entry = |(key, value): (&String, &Value)| Entry {

@@ -1,6 +1,7 @@
 //! Black-box tests: the built binary on real backends, seen from outside. One file a theme.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod api;
 mod batching;
 mod cli;
 mod conformance;

@@ -83,9 +83,7 @@ async fn decide(front: &Front, request: Request, patience: Patience) -> Result<R
             }
             Ok(json(StatusCode::ACCEPTED, &mappings.ask(Job::Update(id, changes)).await?))
         }
-        Route::DeleteMapping(id) => {
-            Ok(json(StatusCode::ACCEPTED, &mappings.ask(Job::Delete(known(id)?)).await?))
-        }
+        Route::DeleteMapping(id) => Ok(json(StatusCode::ACCEPTED, &mappings.ask(Job::Delete(known(id)?)).await?)),
         Route::Tags(operation, arn) => match resource::read(&arn)? {
             Resource::Other => front.upstream.pass_on(mappings.surroundings().upstream(), request, patience).await,
             Resource::Mapping(id) => {
@@ -139,9 +137,11 @@ async fn exists(mappings: &Mappings, mapping: &pelton_core::Mapping, source: boo
     if source && !surroundings.has_source(mapping).await.map_err(unanswered)? {
         let message = match mapping.stream {
             Some(_) => format!("Stream not found: {}", mapping.event_source),
-            None => "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS \
+            None => {
+                "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS \
                      Error Message: The specified queue does not exist."
-                .to_owned(),
+                    .to_owned()
+            }
         };
         return Err(ApiError::invalid_parameter(message));
     }

@@ -42,7 +42,10 @@ mod tests {
         let (kind, text) = message(b"{\"a\": ");
         assert_eq!(kind, "InvalidRequestContentException");
         assert!(text.starts_with("Could not parse request body into json: EOF while parsing"), "{text}");
-        assert_eq!(message(b"{\"a\": \"\x87\"}").1, "Could not parse request body into json: Invalid UTF-8 start byte 0x87");
+        assert_eq!(
+            message(b"{\"a\": \"\x87\"}").1,
+            "Could not parse request body into json: Invalid UTF-8 start byte 0x87"
+        );
         let deep = format!("{{\"a\": {}{}}}", "[".repeat(200), "]".repeat(200));
         assert_eq!(message(deep.as_bytes()).0, "InvalidRequestContentException");
     }

@@ -74,7 +74,11 @@ impl ApiError {
     }
 
     pub fn bad_path() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "InvalidRequestContentException", "The path of the request holds '.' or '..'.")
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "InvalidRequestContentException",
+            "The path of the request holds '.' or '..'.",
+        )
     }
 
     pub fn too_many() -> Self {
@@ -98,7 +102,9 @@ impl ApiError {
                 json!({ "Type": "User", "Message": message })
             }
             "ServiceException" => json!({ "Type": "Service", "Message": message }),
-            "InvalidParameterValueException" | "ResourceConflictException" | "InvalidRequestContentException"
+            "InvalidParameterValueException"
+            | "ResourceConflictException"
+            | "InvalidRequestContentException"
             | "RequestTooLargeException" => json!({ "Type": "User", "message": message }),
             "TooManyRequestsException" => {
                 json!({ "Type": "User", "Reason": "CallerRateLimitExceeded", "message": message })

@@ -2,6 +2,7 @@
 //!
 //! Everything that changes a mapping is a job, and one worker does one after another, whether or not the client still
 //! waits. A job is done when the document is written; what then runs or stops follows as a [`Change`], in the same order.
+mod changes;
 mod entry;
 mod job;
 mod work;
@@ -15,9 +16,10 @@ use pelton_engine::{MappingStatus, StatusHandle};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+pub use changes::{Change, Changes};
 use entry::{Entry, Kept, Stage};
-pub(super) use job::Job;
 use job::Asked;
+pub(super) use job::Job;
 pub use work::Work;
 
 use super::error::ApiError;
@@ -30,15 +32,6 @@ use super::view::{Condition, arn, view};
 const KIND: &str = "event-source-mapping";
 /// Jobs, and changes, that wait; further ones are refused, so that clients slow down.
 const WAITING: usize = 256;
-
-/// What is to run from now on. Changes of one mapping come in order, and each is to be carried out before the next.
-#[derive(Debug, Clone)]
-pub struct Change {
-    /// Which mapping.
-    pub id: MappingId,
-    /// What takes the place of what runs; `None`: nothing, and its checkpoints are to be forgotten.
-    pub to: Option<Mapping>,
-}
 
 /// The mappings of the API. Cheap to clone.
 #[derive(Clone)]
@@ -61,7 +54,7 @@ pub struct Loaded {
     /// To be run beside the listener.
     pub work: Work,
     /// What is to be carried out, in this order; each is to be followed by [`Mappings::carried_out`].
-    pub changes: mpsc::Receiver<Change>,
+    pub changes: Changes,
     /// What comes before that: the mappings that were kept.
     pub first: Vec<Change>,
 }
@@ -86,15 +79,20 @@ impl Mappings {
                     entries.insert(id, entry);
                 }
                 Err(reason) => {
-                    tracing::error!(mapping = document.key, reason, "a mapping that was made through the API can't be used");
+                    tracing::error!(
+                        mapping = document.key,
+                        reason,
+                        "a mapping that was made through the API can't be used"
+                    );
                 }
             }
         }
-        let first = entries.iter().map(|(id, entry)| Change { id: *id, to: entry.wanted() }).collect();
+        let first = entries.iter().map(|(id, entry)| Change::new(*id, entry.wanted())).collect();
         let (jobs, receiver) = mpsc::channel(WAITING);
         let (sender, changes) = mpsc::channel(WAITING);
         let shared = Shared { documents, surroundings, status, entries: Mutex::new(entries), jobs, changes: sender };
         let mappings = Self(Arc::new(shared));
+        let changes = Changes::new(changes);
         Ok(Loaded { work: Work::new(mappings.clone(), receiver), mappings, changes, first })
     }
 
@@ -103,7 +101,7 @@ impl Mappings {
         let forget = {
             let mut entries = self.entries();
             let Some(entry) = entries.get_mut(&change.id) else { return };
-            entry.pending = entry.pending.saturating_sub(1);
+            entry.pending = entry.pending.saturating_sub(change.calls);
             entry.failure = outcome.err();
             change.to.is_none() && entry.failure.is_none()
         };

@@ -34,7 +34,8 @@ pub fn read(arn: &str) -> Result<Resource, ApiError> {
 fn parse(arn: &str) -> Option<Resource> {
     let parts: Vec<&str> = arn.split(':').collect();
     let ["arn", partition, "lambda", region, account, kind, name, more @ ..] = &parts[..] else { return None };
-    let is_name = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let is_name =
+        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     let is_partition = partition
         .strip_prefix("aws")
         .is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-'));
@@ -64,9 +65,9 @@ fn is_region(region: &str) -> bool {
     let mut parts: Vec<&str> = region.strip_prefix("eusc-").unwrap_or(region).split('-').collect();
     if let [_, special, _, _] = &parts[..] {
         let is_special = *special == "gov"
-            || special.strip_prefix("iso").is_some_and(|rest| {
-                rest.len() <= 1 && rest.bytes().all(|byte| byte.is_ascii_lowercase())
-            });
+            || special
+                .strip_prefix("iso")
+                .is_some_and(|rest| rest.len() <= 1 && rest.bytes().all(|byte| byte.is_ascii_lowercase()));
         if !is_special {
             return false;
         }

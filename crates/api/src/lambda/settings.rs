@@ -43,8 +43,25 @@ const OF_CREATE_ONLY: &[&str] = &[
     "Topics",
 ];
 
-const UNSUPPORTED_DESTINATION: &str =
-    "Unsupported DestinationConfig parameter for given event source mapping type.";
+/// Those that are lists or maps.
+const CONTAINERS: &[&str] = &[
+    "AmazonManagedKafkaEventSourceConfig",
+    "DestinationConfig",
+    "DocumentDBEventSourceConfig",
+    "FilterCriteria",
+    "FunctionResponseTypes",
+    "LoggingConfig",
+    "MetricsConfig",
+    "ProvisionedPollerConfig",
+    "Queues",
+    "ScalingConfig",
+    "SelfManagedEventSource",
+    "SelfManagedKafkaEventSourceConfig",
+    "SourceAccessConfigurations",
+    "Topics",
+];
+
+const UNSUPPORTED_DESTINATION: &str = "Unsupported DestinationConfig parameter for given event source mapping type.";
 const ONE_ERROR: &str = "1 validation error detected: ";
 /// AWS's texts to which Pelton's own rules add their reasons; AWS says just this.
 const WITHOUT_REASONS: [&str; 2] = ["Invalid filter pattern definition.", "Unrecognized event source."];
@@ -80,7 +97,9 @@ pub fn update(
     for fixed in OF_CREATE_ONLY {
         if changes.contains_key(*fixed) {
             let message = match *fixed {
-                "Tags" => "Tags are no field of UpdateEventSourceMapping: use TagResource and UntagResource.".to_owned(),
+                "Tags" => {
+                    "Tags are no field of UpdateEventSourceMapping: use TagResource and UntagResource.".to_owned()
+                }
                 _ => format!("{fixed} can't be changed: delete the mapping and create another one."),
             };
             return Err(ApiError::invalid_parameter(message));
@@ -135,7 +154,7 @@ fn simplify(fields: &mut Map<String, Value>) {
     {
         criteria.remove("Filters");
     }
-    fields.retain(|_, value| !is_empty(value));
+    fields.retain(|name, value| !CONTAINERS.contains(&name.as_str()) || !is_empty(value));
 }
 
 /// In AWS's order (spec 12.1): constraints of the model, whether the source is recognisable, whether it takes
@@ -167,10 +186,8 @@ fn check(fields: &Map<String, Value>, region: &str) -> Result<Mapping, ApiError>
 
 /// What a file may say and Lambda refuses.
 fn refuse_extensions(fields: &Map<String, Value>) -> Result<(), ApiError> {
-    let is_queue = fields
-        .get("EventSourceArn")
-        .and_then(Value::as_str)
-        .is_some_and(|arn| arn.split(':').nth(2) == Some("sqs"));
+    let is_queue =
+        fields.get("EventSourceArn").and_then(Value::as_str).is_some_and(|arn| arn.split(':').nth(2) == Some("sqs"));
     if let Some(config) = fields.get("DestinationConfig").and_then(Value::as_object) {
         if let Some(name) = config.keys().find(|name| *name != "OnSuccess" && *name != "OnFailure") {
             let name: String = name.chars().take(100).collect();

@@ -32,7 +32,8 @@ pub fn view(mapping: &Mapping, condition: &Condition) -> Value {
         show("FilterCriteria", json!({ "Filters": filters }));
     }
     show("FunctionArn", json!(mapping.function_arn.to_string()));
-    let response_types = if mapping.report_batch_item_failures { json!(["ReportBatchItemFailures"]) } else { json!([]) };
+    let response_types =
+        if mapping.report_batch_item_failures { json!(["ReportBatchItemFailures"]) } else { json!([]) };
     show("FunctionResponseTypes", response_types);
     show("LastModified", seconds(condition.last_modified));
     if mapping.stream.is_some() {

@@ -20,7 +20,8 @@ fn key(kind: &str, key: &str) -> Key {
 
 fn read(row: &Row) -> Result<Document, StoreError> {
     let key = row.name(DOCUMENT)?.to_owned();
-    let missing = || StoreError::Refused(format!("the store's document {key} has no Text: restore a copy of the table"));
+    let missing =
+        || StoreError::Refused(format!("the store's document {key} has no Text: restore a copy of the table"));
     let text = row.text("Text").ok_or_else(missing)?.to_owned();
     Ok(Document { revision: row.number("Revision")?, key, text })
 }

@@ -43,16 +43,16 @@ impl Mappings {
         let documents = match &self.0.documents {
             Ok(documents) => documents.clone(),
             Err(reason) => {
-                return Err(ApiError::unavailable(format!("Mappings can't be made or changed through the API: {reason}")));
+                return Err(ApiError::unavailable(format!(
+                    "Mappings can't be made or changed through the API: {reason}"
+                )));
             }
         };
         match job {
             Job::Create(made) => self.create(&documents, *made).await,
             Job::Update(id, changes) => self.update(&documents, id, changes).await,
             Job::Delete(id) => self.delete(&documents, id).await,
-            Job::Tag(id, resource, tags) => {
-                self.change_tags(&documents, id, &resource, |kept| kept.extend(tags)).await
-            }
+            Job::Tag(id, resource, tags) => self.change_tags(&documents, id, &resource, |kept| kept.extend(tags)).await,
             Job::Untag(id, resource, keys) => {
                 self.change_tags(&documents, id, &resource, |kept| kept.retain(|key, _| !keys.contains(key))).await
             }
@@ -75,7 +75,7 @@ impl Mappings {
         let entry = Entry { kept, revision: 1, mapping: mapping.clone(), pending: 1, stage, failure: None };
         let answer = show(&entry, None);
         self.entries().insert(id, entry);
-        permit.send(Change { id, to: Some(mapping) });
+        permit.send(Change::new(id, Some(mapping)));
         Ok(answer)
     }
 
@@ -103,7 +103,7 @@ impl Mappings {
         let kept = Kept { settings, last_modified: now(), ..before.kept.clone() };
         self.write(documents, id, &before, &kept, CANNOT_UPDATE).await?;
         let answer = self.replace(id, Entry { kept, mapping: mapping.clone(), stage, ..before });
-        permit.send(Change { id, to: Some(mapping) });
+        permit.send(Change::new(id, Some(mapping)));
         Ok(answer)
     }
 
@@ -116,7 +116,7 @@ impl Mappings {
         let kept = Kept { deleting: true, ..before.kept.clone() };
         self.write(documents, id, &before, &kept, CANNOT_DELETE).await?;
         let answer = self.replace(id, Entry { kept, stage: Stage::Deleting, ..before });
-        permit.send(Change { id, to: None });
+        permit.send(Change::new(id, None));
         Ok(answer)
     }
 
