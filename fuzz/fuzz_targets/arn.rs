@@ -1,7 +1,7 @@
-//! Any text is an ARN, a function name or a destination, or is refused; what is read prints as it was.
+//! Any text is an ARN, a function name, a sequence number or a destination, or is refused; what is read prints as it was.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use pelton_core::{Arn, DestinationArn, FunctionName};
+use pelton_core::{Arn, DestinationArn, FunctionName, SequenceNumber};
 
 fuzz_target!(|text: &str| {
     if let Ok(arn) = text.parse::<Arn>() {
@@ -18,5 +18,9 @@ fuzz_target!(|text: &str| {
         let arn = function.arn(&queue).expect("a good name has an ARN");
         let again: FunctionName = arn.to_string().parse().expect("the ARN of a function names it");
         assert_eq!((again.name(), again.qualifier()), (function.name(), function.qualifier()));
+    }
+    if let Ok(number) = text.parse::<SequenceNumber>() {
+        assert_eq!(number.as_str(), text);
+        assert!(!(number < number.clone()), "a number is not below itself");
     }
 });

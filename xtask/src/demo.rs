@@ -82,7 +82,7 @@ async fn play(endpoint: &str, backend_is_ours: bool, interrupted: &mut Interrupt
     command
         .env("AWS_ENDPOINT_URL", endpoint)
         .env("PELTON_DEMO_BINARY", program.with_file_name("pelton"))
-        .env("PELTON_DEMO_EXAMPLE", workspace().join("deploy/examples/quickstart"))
+        .env("PELTON_DEMO_EXAMPLES", workspace().join("deploy/examples"))
         .stdin(Stdio::null());
     let mut credentials = ["AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"].iter();
     let has_credentials = credentials.any(|name| std::env::var_os(name).is_some());
@@ -96,7 +96,7 @@ async fn play(endpoint: &str, backend_is_ours: bool, interrupted: &mut Interrupt
         for own in ["AWS_PROFILE", "AWS_SESSION_TOKEN"] {
             command.env_remove(own);
         }
-        for service in ["SQS", "SNS", "EVENTBRIDGE", "LAMBDA", "S3"] {
+        for service in ["SQS", "SNS", "EVENTBRIDGE", "LAMBDA", "S3", "KINESIS", "DYNAMODB", "DYNAMODB_STREAMS"] {
             command.env_remove(format!("AWS_ENDPOINT_URL_{service}"));
         }
     }

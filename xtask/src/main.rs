@@ -49,7 +49,8 @@ enum Command {
     /// Everything takes about ten minutes after the build, and wants a machine with nothing else to do. docs/benchmarks.md
     /// holds the last full run.
     Bench {
-        /// pattern, engine, start, loop, ministack, delay, idle; everything without a name
+        /// pattern, engine, start, loop, ministack, delay, idle, kinesis, kinesis-ministack, dynamodb, stream-delay,
+        /// stream-idle; everything without a name
         #[arg(value_name = "NAME")]
         names: Vec<String>,
         /// Fewer messages, samples and seconds: shows that it works, not how fast

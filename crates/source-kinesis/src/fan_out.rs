@@ -91,16 +91,20 @@ impl FanOut {
                         ));
                     }
                 }
+                Ok(Next::Broken(refusal)) => {
+                    taken.subscription = None;
+                    // LocalStack has no event for the end of a shard: it breaks off.
+                    if self.stream.is_read_to_its_end(shard, cursor).await {
+                        return Ok(Polled { ended: true, trimmed, ..Polled::default() });
+                    }
+                    return Err(refusal);
+                }
                 Err(refusal) => {
                     taken.subscription = None;
-                    if refusal.is_unknown_position() && goes_back(cursor, &mut trimmed) {
-                        tracing::debug!(%shard, error = %refusal.error, "subscribes from an earlier place");
-                    } else if refusal.is_break() && self.stream.is_read_to_its_end(shard, cursor).await {
-                        // LocalStack has no event for it.
-                        return Ok(Polled { ended: true, trimmed, ..Polled::default() });
-                    } else {
+                    if !(refusal.is_unknown_position() && goes_back(cursor, &mut trimmed)) {
                         return Err(refusal);
                     }
+                    tracing::debug!(%shard, error = %refusal.error, "subscribes from an earlier place");
                 }
             }
         }

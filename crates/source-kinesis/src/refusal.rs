@@ -79,11 +79,6 @@ impl Refusal {
     pub fn is_failure(&self) -> bool {
         !self.code.is_empty() && self.error.kind == ErrorKind::Transient
     }
-
-    /// The connection broke, or the service closed it.
-    pub fn is_break(&self) -> bool {
-        self.code.is_empty() && self.error.kind == ErrorKind::Transient
-    }
 }
 
 /// What to do about the key that encrypts the stream.

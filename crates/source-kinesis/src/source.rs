@@ -115,13 +115,15 @@ impl Stream {
             }
         };
         let behind = answer.millis_behind_latest.map(|millis| Duration::from_millis(millis.max(0).unsigned_abs()));
-        let records = self.records(shard, answer.records)?;
+        let is_full = answer.records.len() >= limit;
+        let known = number_of(&cursor.position);
+        let records = self.records(shard, answer.records, known)?;
         if let Some((_, number)) = records.last() {
             cursor.position = Position::After(number.clone());
         }
         cursor.token = answer.next_shard_iterator;
         Ok(Polled {
-            more: records.len() >= limit || behind.is_some_and(|behind| !behind.is_zero()),
+            more: is_full || behind.is_some_and(|behind| !behind.is_zero()),
             behind,
             trimmed,
             ended: cursor.token.is_none(),
@@ -147,11 +149,13 @@ impl Stream {
         Ok(taken)
     }
 
-    /// The records as the engine takes them, each with its sequence number.
+    /// The records as the engine takes them, each with its sequence number. Those at the beginning that aren't behind
+    /// `known` have been given before: LocalStack often gives a shard's first record twice.
     pub(crate) fn records(
         &self,
         shard: &PartitionId,
         records: Vec<aws_sdk_kinesis::types::Record>,
+        known: Option<&SequenceNumber>,
     ) -> Result<Vec<(Record, SequenceNumber)>, Refusal> {
         if records.is_empty() {
             return Ok(Vec::new());
@@ -168,8 +172,11 @@ impl Stream {
             EventWriter::new(&self.arn.stream, shard, &self.invoke_identity).map_err(|error| malformed(&error))?;
         let mut written = Vec::with_capacity(records.len());
         for record in records {
-            let event = writer.write(&record).map_err(|error| malformed(&error))?;
             let number: SequenceNumber = record.sequence_number.parse().map_err(|error| malformed(&error))?;
+            if written.is_empty() && known.is_some_and(|known| number <= *known) {
+                continue;
+            }
+            let event = writer.write(&record).map_err(|error| malformed(&error))?;
             let arrived_at = record
                 .approximate_arrival_timestamp
                 .and_then(|time| Timestamp::new(time.secs(), time.subsec_nanos().cast_signed()).ok());
@@ -206,6 +213,14 @@ impl Stream {
         }
         tracing::warn!(stream = %self.arn.stream, %shard, "the shard is no longer in its stream: it has ended");
         Ok(Polled { trimmed: true, ended: true, ..Polled::default() })
+    }
+}
+
+/// The record that a position is behind.
+pub(crate) fn number_of(position: &Position) -> Option<&SequenceNumber> {
+    match position {
+        Position::After(number) => Some(number),
+        _ => None,
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::client::next_event;
 use crate::refusal::Refusal;
-use crate::source::Stream;
+use crate::source::{Stream, number_of};
 
 /// An event comes every five seconds, be it without records (Kinesis API, SubscribeToShard). A connection that is silent
 /// for so long is dead.
@@ -23,7 +23,7 @@ enum Stage {
 }
 
 /// What a subscription has for a poll.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Next {
     /// Records to give, or the shard's end.
     Records,
@@ -31,6 +31,8 @@ pub enum Next {
     Nothing,
     /// The service has ended the subscription.
     Over,
+    /// The connection broke in the middle.
+    Broken(Refusal),
 }
 
 /// Lives from poll to poll, as long as the cursor is the one it gave last.
@@ -88,6 +90,7 @@ impl Subscription {
                     match tokio::time::timeout_at(deadline, next_event(accepted, &stream.arn, shard)).await {
                         Ok(Ok(Some(event))) => self.take(event, stream, shard)?,
                         Ok(Ok(None)) => return Ok(Next::Over),
+                        Ok(Err(refusal)) if refusal.code.is_empty() => return Ok(Next::Broken(refusal)),
                         Ok(Err(refusal)) => return Err(refusal),
                         Err(_elapsed) => {
                             self.silent += listened_from.elapsed();
@@ -105,7 +108,8 @@ impl Subscription {
 
     fn take(&mut self, event: SubscribeToShardEvent, stream: &Stream, shard: &PartitionId) -> Result<(), Refusal> {
         self.silent = Duration::ZERO;
-        self.waiting.extend(stream.records(shard, event.records)?);
+        // Nothing waits when an event is taken, so the cursor is behind everything that came before.
+        self.waiting.extend(stream.records(shard, event.records, number_of(&self.at.position))?);
         self.behind = Some(Duration::from_millis(event.millis_behind_latest.max(0).unsigned_abs()));
         self.ended = event.child_shards.is_some_and(|children| !children.is_empty());
         // Empty at the shard's end, and 0 on an emulator that has sent no record yet: nothing to continue behind.

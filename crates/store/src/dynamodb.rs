@@ -40,8 +40,8 @@ use crate::refusal::check;
 /// renewals go on while somebody watches. For that reason the heartbeats of a process that was killed stay until
 /// somebody calls `leave` in its place: their number stands still.
 ///
-/// It needs `DescribeTable`, `CreateTable` (once), `GetItem`, `Query`, `PutItem`, `UpdateItem`, `DeleteItem`,
-/// `BatchWriteItem` and `ConditionCheckItem`. Throttling, failures of the service and of the network are
+/// It needs `DescribeTable`, `CreateTable` (once), `GetItem`, `Query`, `PutItem`, `UpdateItem`, `DeleteItem`
+/// and `BatchWriteItem`. Throttling, failures of the service and of the network are
 /// [`StoreError::Unavailable`]; missing permissions and the like are [`StoreError::Refused`].
 #[derive(Debug)]
 pub struct DynamoDbStore {

@@ -14,6 +14,7 @@ use pelton_core::{
     Checkpoint, Lease, MappingId, NewShard, OwnerId, PartitionId, ShardState, Store, StoreError, StreamId,
 };
 
+use database::Database;
 pub use open_error::OpenError;
 use rows::{Key, Place, Reset};
 use writer::Writer;
@@ -23,7 +24,8 @@ use crate::refusal::{beginning, check, held, lost, unknown};
 /// Keeps state in a SQLite file that this process alone has open, so that leases never expire.
 ///
 /// What a call wrote is on disk when it returns. Calls that come together share one transaction and one flush of the
-/// disk. Opening clears the leases and heartbeats of the process before this one, however it ended.
+/// disk. Opening clears the leases and heartbeats of the process before this one, however it ended. What an operator does
+/// meanwhile goes through [`Self::open_beside`].
 #[derive(Debug)]
 pub struct SqliteStore {
     writer: Writer,
@@ -33,7 +35,17 @@ impl SqliteStore {
     /// Opens the file, or creates it in a folder that exists. Beside it stands `<path>.lock`, which keeps other
     /// processes out, and while it is open SQLite's `-wal` and `-shm`, which are parts of it.
     pub async fn open(path: impl Into<PathBuf>) -> Result<Self, OpenError> {
-        Ok(Self { writer: Writer::start(path.into()).await? })
+        Ok(Self { writer: Writer::start(path.into(), Database::open).await? })
+    }
+
+    /// Opens a file that is there, for an operator, whether or not a process works with it. What a lease holds is what
+    /// that process holds: leases of one that has died are cleared. Calls wait for those of that process.
+    ///
+    /// # Errors
+    /// [`OpenError::Absent`] if there is no file; none is created. [`OpenError::InUse`] if the file is of an older
+    /// version and a process works with it.
+    pub async fn open_beside(path: impl Into<PathBuf>) -> Result<Self, OpenError> {
+        Ok(Self { writer: Writer::start(path.into(), Database::open_beside).await? })
     }
 
     /// Lets the calls that were made end, and closes the file. Later calls fail with [`StoreError::Unavailable`]. A

@@ -200,6 +200,9 @@ impl Source for FakeStream {
         cursor.token = Some(to.to_string());
         if let Some(record) = taken.last() {
             cursor.position = Position::After(sequence_number(record.number));
+        } else if cursor.position == Position::Latest {
+            // Else a cursor that lost its token would begin later than it first did.
+            cursor.position = Position::After(sequence_number(from));
         }
         let behind = taken.first().map(|record| {
             let age = now.duration_since(record.arrived_at);

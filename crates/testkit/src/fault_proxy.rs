@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode, Uri};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -179,7 +179,7 @@ impl Shared {
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Closed> {
         let (head, body) = request.into_parts();
         let body = body.collect().await.map_err(|_| Closed)?.to_bytes();
-        let operation = operation(&head.headers, head.uri.path(), &body);
+        let operation = operation(&head.method, &head.headers, head.uri.path(), &body);
         if self.hangs.load(Ordering::Relaxed) {
             std::future::pending::<Infallible>().await;
         }
@@ -189,7 +189,7 @@ impl Shared {
             Some(Kind::Reset) => return Err(Closed),
             Some(Kind::InternalError) => return Ok(status(StatusCode::INTERNAL_SERVER_ERROR, "<html>oops</html>")),
             Some(Kind::Unavailable) => return Ok(status(StatusCode::SERVICE_UNAVAILABLE, "")),
-            Some(Kind::Throttle) => return Ok(throttle(&operation)),
+            Some(Kind::Throttle) => return Ok(throttle(&operation, target(&head.headers))),
             Some(Kind::DropResponse | Kind::Garble) | None => {}
         }
         let uri: Uri = format!("{}{}", self.target, head.uri).parse().map_err(|_| Closed)?;
@@ -227,13 +227,22 @@ impl Shared {
     }
 }
 
-/// `ReceiveMessage`, `Invoke`, `Publish`: what AWS calls it.
-fn operation(headers: &hyper::HeaderMap, path: &str, body: &[u8]) -> String {
-    if let Some(target) = headers.get("x-amz-target").and_then(|target| target.to_str().ok()) {
-        return target.rsplit('.').next().unwrap_or(target).to_owned();
+/// `DynamoDB_20120810.UpdateItem` and the like, which the services that take JSON are sent.
+fn target(headers: &hyper::HeaderMap) -> &str {
+    headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default()
+}
+
+/// `ReceiveMessage`, `GetRecords`, `Invoke`, `PutObject`, `Publish`: what AWS calls it.
+fn operation(method: &Method, headers: &hyper::HeaderMap, path: &str, body: &[u8]) -> String {
+    if let Some((_, operation)) = target(headers).rsplit_once('.') {
+        return operation.to_owned();
     }
     if path.starts_with("/2015-03-31/functions/") {
         return "Invoke".into();
+    }
+    // S3 names its operations by method and path; of those on objects only this one is in use here.
+    if *method == Method::PUT {
+        return "PutObject".into();
     }
     let body = String::from_utf8_lossy(body);
     let action = body.split('&').find_map(|field| field.strip_prefix("Action="));
@@ -256,12 +265,28 @@ fn status(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
 }
 
 /// As the service of an operation says that there are too many calls.
-fn throttle(operation: &str) -> Response<Full<Bytes>> {
-    let (code, name, body) = match operation {
-        "Invoke" => (
+fn throttle(operation: &str, target: &str) -> Response<Full<Bytes>> {
+    let service = target.split('_').next().unwrap_or_default();
+    let (code, name, body) = match (operation, service) {
+        ("Invoke", _) => (
             StatusCode::TOO_MANY_REQUESTS,
             "TooManyRequestsException",
             r#"{"Reason":"ConcurrentInvocationLimitExceeded","Type":"User","message":"Rate Exceeded."}"#,
+        ),
+        ("PutObject", _) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "SlowDown",
+            "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>",
+        ),
+        (_, "Kinesis" | "DynamoDB") => (
+            StatusCode::BAD_REQUEST,
+            "ProvisionedThroughputExceededException",
+            r#"{"__type":"ProvisionedThroughputExceededException","message":"Rate exceeded"}"#,
+        ),
+        (_, "DynamoDBStreams") => (
+            StatusCode::BAD_REQUEST,
+            "LimitExceededException",
+            r#"{"__type":"LimitExceededException","message":"Rate exceeded"}"#,
         ),
         _ => (
             StatusCode::BAD_REQUEST,

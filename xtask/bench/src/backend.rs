@@ -8,7 +8,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, QueueAttributeName, SendMessageBatchRequestEntry};
 use futures_util::future::try_join_all;
-use pelton_testkit::backend::{LOCALSTACK_VARIABLE, MINISTACK_VARIABLE};
+use pelton_testkit::backend::{DYNAMODB_VARIABLE, LOCALSTACK_VARIABLE, MINISTACK_VARIABLE};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -31,6 +31,14 @@ pub struct Backend {
     pub config: SdkConfig,
     /// Shared by all calls.
     pub sqs: Client,
+    /// Amazon Kinesis.
+    pub kinesis: aws_sdk_kinesis::Client,
+    /// Amazon DynamoDB: of MiniStack itself, beside LocalStack of DynamoDB Local.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// Its streams.
+    pub dynamodb_streams: aws_sdk_dynamodbstreams::Client,
+    /// Where DynamoDB is.
+    pub dynamodb_endpoint: String,
 }
 
 /// A queue that a measurement has made.
@@ -61,7 +69,21 @@ impl Backend {
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .load()
             .await;
-        Ok(Self { name, endpoint, sqs: Client::new(&config), config })
+        let dynamodb_endpoint = match name {
+            "LocalStack" => std::env::var(DYNAMODB_VARIABLE).context("no DynamoDB Local: run `cargo xtask bench`")?,
+            _ => endpoint.clone(),
+        };
+        let of_dynamodb = config.to_builder().endpoint_url(&dynamodb_endpoint).build();
+        Ok(Self {
+            name,
+            endpoint,
+            sqs: Client::new(&config),
+            kinesis: aws_sdk_kinesis::Client::new(&config),
+            dynamodb: aws_sdk_dynamodb::Client::new(&of_dynamodb),
+            dynamodb_streams: aws_sdk_dynamodbstreams::Client::new(&of_dynamodb),
+            dynamodb_endpoint,
+            config,
+        })
     }
 
     /// What the backend says its version is.

@@ -91,7 +91,7 @@ fn rate(filters: Filters, messages: usize) -> anyhow::Result<f64> {
 }
 
 /// Processor time of this thread: other load on the machine doesn't count.
-fn thread_seconds() -> anyhow::Result<f64> {
+pub fn thread_seconds() -> anyhow::Result<f64> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").context("no processor time of the thread")?;
     let nanoseconds: f64 = text.split(' ').next().unwrap_or_default().parse()?;
     Ok(nanoseconds / 1e9)
@@ -194,7 +194,7 @@ impl Source for MemoryQueue {
 }
 
 /// A function that reports no failures, at once.
-struct Answers;
+pub struct Answers;
 
 #[async_trait]
 impl Invoker for Answers {

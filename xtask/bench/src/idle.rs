@@ -35,7 +35,7 @@ pub async fn idle(backend: &Backend, extent: &Extent) -> anyhow::Result<Vec<Row>
     ])
 }
 
-fn processor_seconds(process: u32) -> anyhow::Result<f64> {
+pub fn processor_seconds(process: u32) -> anyhow::Result<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
     ticks(&stat).map(|ticks| ticks as f64 / TICKS_A_SECOND).context("/proc/PID/stat can't be read")
 }
@@ -47,7 +47,7 @@ fn ticks(stat: &str) -> Option<u64> {
     Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
 }
 
-fn resident_mebibytes(process: u32) -> anyhow::Result<f64> {
+pub fn resident_mebibytes(process: u32) -> anyhow::Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse().context("VmRSS is no number")?;

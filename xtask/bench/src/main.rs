@@ -11,6 +11,10 @@ mod machine;
 mod pelton;
 mod row;
 mod statistics;
+mod stream;
+mod stream_engine;
+mod stream_idle;
+mod stream_throughput;
 mod throughput;
 
 use std::time::Duration;
@@ -48,6 +52,16 @@ enum Name {
     Delay,
     /// Memory and processor time of 500 idle mappings
     Idle,
+    /// Preloaded Kinesis streams on LocalStack, beside a bare loop
+    Kinesis,
+    /// The same on MiniStack, beside MiniStack's own mapper
+    KinesisMinistack,
+    /// A preloaded DynamoDB stream on DynamoDB Local, beside a bare loop
+    Dynamodb,
+    /// A single record on an idle Kinesis stream
+    StreamDelay,
+    /// Memory and processor time of 1,000 idle shards
+    StreamIdle,
 }
 
 /// How much is done.
@@ -55,6 +69,8 @@ struct Extent {
     messages: usize,
     repetitions: usize,
     engine_messages: usize,
+    records: usize,
+    shards: usize,
     rounds: usize,
     starts: usize,
     mappings: usize,
@@ -66,6 +82,8 @@ const FULL: Extent = Extent {
     messages: 5_000,
     repetitions: 3,
     engine_messages: 1_000_000,
+    records: 20_000,
+    shards: 1_000,
     rounds: 20,
     starts: 15,
     mappings: 500,
@@ -77,6 +95,8 @@ const QUICK: Extent = Extent {
     messages: 1_000,
     repetitions: 1,
     engine_messages: 100_000,
+    records: 2_000,
+    shards: 100,
     rounds: 2,
     starts: 3,
     mappings: 50,
@@ -114,10 +134,16 @@ async fn main() -> anyhow::Result<()> {
 async fn measure(name: Name, extent: &Extent, versions: &mut Vec<String>) -> anyhow::Result<Vec<Row>> {
     let backend = match name {
         Name::Pattern => return engine::pattern().await,
-        Name::Engine => return engine::engine(extent).await,
+        Name::Engine => {
+            let mut rows = engine::engine(extent).await?;
+            rows.extend(stream_engine::engine(extent).await?);
+            return Ok(rows);
+        }
         Name::Start => return first_receive::first_receive(extent).await,
-        Name::Ministack => Backend::ministack().await?,
-        Name::Loop | Name::Delay | Name::Idle => Backend::localstack().await?,
+        Name::Ministack | Name::KinesisMinistack | Name::StreamDelay => Backend::ministack().await?,
+        Name::Loop | Name::Delay | Name::Idle | Name::Kinesis | Name::Dynamodb | Name::StreamIdle => {
+            Backend::localstack().await?
+        }
     };
     let version = backend.version().await;
     if !versions.contains(&version) {
@@ -127,6 +153,11 @@ async fn measure(name: Name, extent: &Extent, versions: &mut Vec<String>) -> any
         Name::Ministack => throughput::beside_ministack(&backend, extent).await,
         Name::Delay => delay::delay(&backend, extent).await,
         Name::Idle => idle::idle(&backend, extent).await,
+        Name::Kinesis => stream_throughput::kinesis(&backend, extent).await,
+        Name::KinesisMinistack => stream_throughput::beside_ministack(&backend, extent).await,
+        Name::Dynamodb => stream_throughput::dynamodb(&backend, extent).await,
+        Name::StreamDelay => stream_idle::delay(&backend, extent).await,
+        Name::StreamIdle => stream_idle::idle(&backend, extent).await,
         _ => throughput::beside_a_bare_loop(&backend, extent).await,
     }
 }

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
-use crate::backend::Queue;
+use crate::backend::{Backend, Queue};
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(40);
@@ -37,12 +37,35 @@ pub struct Setup {
 impl Setup {
     /// One mapping a queue, BatchSize 10, all to one local Python function.
     pub fn new(endpoint: &str, queues: &[Queue], function: &str, concurrency: usize) -> anyhow::Result<Self> {
+        let mapping = |queue: &Queue| json!({"EventSourceArn": queue.arn, "FunctionName": "work", "BatchSize": 10});
+        let endpoints = json!({});
+        Self::of(endpoint, endpoints, queues.iter().map(mapping).collect(), function, concurrency)
+    }
+
+    /// Any mappings, all to the function `work`, one local Python function.
+    pub fn with_mappings(
+        backend: &Backend,
+        mappings: Vec<Value>,
+        function: &str,
+        concurrency: usize,
+    ) -> anyhow::Result<Self> {
+        let endpoints = json!({"DynamoDB": backend.dynamodb_endpoint});
+        Self::of(&backend.endpoint, endpoints, mappings, function, concurrency)
+    }
+
+    fn of(
+        endpoint: &str,
+        endpoints: Value,
+        mappings: Vec<Value>,
+        function: &str,
+        concurrency: usize,
+    ) -> anyhow::Result<Self> {
         let folder = TempDir::new()?;
         std::fs::write(folder.path().join("function.py"), function)?;
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mapping = |queue: &Queue| json!({"EventSourceArn": queue.arn, "FunctionName": "work", "BatchSize": 10});
         let configuration = json!({
             "Endpoint": endpoint,
+            "Endpoints": endpoints,
             "Region": "us-east-1",
             "Listen": format!("127.0.0.1:{port}"),
             "Functions": [{
@@ -53,7 +76,7 @@ impl Setup {
                 "Concurrency": concurrency,
                 "Environment": {"Variables": {"STARTED": folder.path().join("started.txt")}},
             }],
-            "EventSourceMappings": queues.iter().map(mapping).collect::<Vec<_>>(),
+            "EventSourceMappings": mappings,
         });
         let setup = Self { folder, port, configuration };
         setup.write()?;
@@ -160,6 +183,15 @@ impl Pelton {
         let status = tokio::time::timeout(STOP_LIMIT, self.child.wait()).await.context("pelton did not stop")??;
         ensure!(status.success(), "pelton ended with {status}:\n{}", self.end_of_log());
         Ok(())
+    }
+
+    /// When it logged a message first.
+    pub fn logged(&self, message: &str) -> anyhow::Result<jiff::Timestamp> {
+        let log = std::fs::read_to_string(&self.log)?;
+        let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let line =
+            lines.find(|line| line["message"] == message).with_context(|| format!("nothing says '{message}'"))?;
+        Ok(line["timestamp"].as_str().unwrap_or_default().parse()?)
     }
 
     fn end_of_log(&self) -> String {

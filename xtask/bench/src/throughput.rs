@@ -163,7 +163,7 @@ async fn watch_mapper(
 }
 
 /// A package of one file, as CreateFunction takes it.
-async fn zipped(function: &str) -> anyhow::Result<Vec<u8>> {
+pub async fn zipped(function: &str) -> anyhow::Result<Vec<u8>> {
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("function.py"), function)?;
     let mut zip = Command::new("python3");

@@ -5,6 +5,7 @@
 mod inbox;
 mod pelton;
 mod resources;
+mod streams;
 mod table;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -50,7 +51,7 @@ async fn demonstrate() -> anyhow::Result<()> {
     let mut account = Account::new().await;
     let mut pelton = None;
     let played = tokio::select! {
-        result = play(&mut account, &mut pelton) => Some(result),
+        result = play_all(&mut account, &mut pelton) => Some(result),
         _ = interrupt.recv() => None,
         _ = terminate.recv() => None,
     };
@@ -67,7 +68,8 @@ async fn demonstrate() -> anyhow::Result<()> {
     played.unwrap_or_else(|| Err(anyhow::anyhow!("interrupted"))).and(stopped)?;
     println!(
         "\nWhat to try next
-  deploy/examples/quickstart/   the configuration and the function of this demo
+  deploy/examples/quickstart/   the configuration and the function of this demo's first half
+  deploy/examples/streams/      the same of its second half: Kinesis and DynamoDB Streams
   cargo run -- check -c deploy/examples/quickstart/pelton.yaml --offline
                                 break that file first: check names every mistake with its line
   README.md                     your own queue, in twenty lines of YAML
@@ -76,11 +78,22 @@ async fn demonstrate() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Queues first, then streams.
+async fn play_all(account: &mut Account, slot: &mut Option<Pelton>) -> anyhow::Result<()> {
+    play(account, slot).await?;
+    if let Some(mut pelton) = slot.take() {
+        pelton.stop().await?;
+        pelton.remove_log();
+    }
+    streams::play(account, slot).await
+}
+
 async fn play(account: &mut Account, slot: &mut Option<Pelton>) -> anyhow::Result<()> {
     let resources = account.create().await?;
     let account = &*account;
     println!("\n==> starting pelton");
-    let pelton = slot.insert(Pelton::start(account, &resources).await?);
+    let variables = [("DEMO_ACCOUNT", resources.account())];
+    let pelton = slot.insert(Pelton::start(account, "quickstart", &variables).await?);
     println!("\n==> sending {SENT} messages: {ORDERS} orders in batches, {PAYMENTS} payments one by one");
     let started = Instant::now();
     send(account, &resources).await?;

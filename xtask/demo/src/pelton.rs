@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
-use crate::resources::{Account, Resources};
+use crate::resources::Account;
 use crate::{text, variable};
 
 const START_LIMIT: Duration = Duration::from_secs(15);
@@ -34,18 +34,18 @@ pub struct Pelton {
 }
 
 impl Pelton {
-    /// Starts it on the quickstart example and waits until it polls.
-    pub async fn start(account: &Account, resources: &Resources) -> anyhow::Result<Self> {
-        let example = PathBuf::from(variable("PELTON_DEMO_EXAMPLE")?).join("pelton.yaml");
+    /// Starts it on one of the examples, with more variables of its own, and waits until it polls.
+    pub async fn start(account: &Account, example: &str, variables: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let file = configuration(example)?;
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let listen = format!("127.0.0.1:{port}");
-        let log = std::env::temp_dir().join(format!("{}.log", account.prefix));
+        let log = std::env::temp_dir().join(format!("{}-{example}.log", account.prefix));
         let child = Command::new(variable("PELTON_DEMO_BINARY")?)
             .arg("run")
             .arg("-c")
-            .arg(&example)
+            .arg(&file)
             .env("AWS_REGION", &account.region)
-            .env("DEMO_ACCOUNT", resources.account())
+            .envs(variables.iter().copied())
             .env("DEMO_PREFIX", &account.prefix)
             .env("PELTON_LISTEN", &listen)
             .stdin(Stdio::null())
@@ -62,15 +62,15 @@ impl Pelton {
             ensure!(started.elapsed() < START_LIMIT, "pelton is not ready; its log:\n{}", pelton.end_of_log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        println!("    pelton run -c deploy/examples/quickstart/pelton.yaml, ready after {:.1?}", started.elapsed());
+        println!("    pelton run -c deploy/examples/{example}/pelton.yaml, ready after {:.1?}", started.elapsed());
         Ok(pelton)
     }
 
     /// Of the mapping on the orders queue, and of the one on the payments queue.
     pub async fn status(&self) -> anyhow::Result<[Status; 2]> {
-        let all: Value = serde_json::from_str(&self.get("/status").await?)?;
+        let all = self.mappings().await?;
         let of = |queue: &str| {
-            let mappings = all.as_array().into_iter().flatten();
+            let mappings = all.iter();
             let mut mappings = mappings.filter(|mapping| text(mapping, "EventSourceArn").ends_with(queue));
             let mapping = mappings.next().with_context(|| format!("pelton shows no mapping on {queue}"))?;
             let count = |key: &str| mapping[key].as_u64().unwrap_or_default();
@@ -84,6 +84,11 @@ impl Pelton {
             })
         };
         Ok([of("-orders")?, of("-payments")?])
+    }
+
+    /// What it shows of its mappings.
+    pub async fn mappings(&self) -> anyhow::Result<Vec<Value>> {
+        Ok(serde_json::from_str(&self.get("/status").await?)?)
     }
 
     /// The end of its log, in short.
@@ -121,6 +126,11 @@ impl Pelton {
         let get = move || anyhow::Ok(ureq::get(&url).call()?.body_mut().read_to_string()?);
         tokio::task::spawn_blocking(get).await?
     }
+}
+
+/// The configuration of an example.
+pub fn configuration(example: &str) -> anyhow::Result<PathBuf> {
+    Ok(PathBuf::from(variable("PELTON_DEMO_EXAMPLES")?).join(example).join("pelton.yaml"))
 }
 
 /// A line of the log, as far as it tells what went wrong.

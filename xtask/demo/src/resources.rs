@@ -1,14 +1,29 @@
 //! The demo's queues, topic and bus: made, and removed again.
+use std::path::PathBuf;
+use std::time::Duration;
+
 use anyhow::{Context as _, ensure};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+    StreamSpecification, StreamViewType, TableStatus,
+};
 use aws_sdk_eventbridge::types::Target;
+use aws_sdk_kinesis::primitives::Blob;
+use aws_sdk_kinesis::types::{PutRecordsRequestEntry, StreamStatus};
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use serde_json::{Value, json};
+use tokio::time::Instant;
+
+/// What a stream or a table may take to be there.
+const CREATION_LIMIT: Duration = Duration::from_secs(30);
 
 /// Where the demo plays.
 pub struct Account {
     pub sqs: aws_sdk_sqs::Client,
     sns: aws_sdk_sns::Client,
     eventbridge: aws_sdk_eventbridge::Client,
+    kinesis: aws_sdk_kinesis::Client,
+    dynamodb: aws_sdk_dynamodb::Client,
     /// Begins every name, so that two demos don't meet.
     pub prefix: String,
     pub region: String,
@@ -24,6 +39,10 @@ enum Made {
     Bus(String),
     Rule(String),
     Target(String),
+    Stream(String),
+    Table(String),
+    /// The files of an SQLite database.
+    State(PathBuf),
 }
 
 /// A queue.
@@ -55,6 +74,8 @@ impl Account {
             sqs: aws_sdk_sqs::Client::new(&config),
             sns: aws_sdk_sns::Client::new(&config),
             eventbridge: aws_sdk_eventbridge::Client::new(&config),
+            kinesis: aws_sdk_kinesis::Client::new(&config),
+            dynamodb: aws_sdk_dynamodb::Client::new(&config),
             prefix: format!("pelton-demo-{}", &id[..8]),
             region,
             made: Vec::new(),
@@ -86,7 +107,7 @@ impl Account {
         Ok(resources)
     }
 
-    async fn queue(&mut self, name: &str, attributes: &[(QueueAttributeName, String)]) -> anyhow::Result<Queue> {
+    pub async fn queue(&mut self, name: &str, attributes: &[(QueueAttributeName, String)]) -> anyhow::Result<Queue> {
         let mut call = self.sqs.create_queue().queue_name(format!("{}-{name}", self.prefix));
         for (name, value) in attributes {
             call = call.attributes(name.clone(), value);
@@ -125,6 +146,65 @@ impl Account {
         Ok(())
     }
 
+    /// Where Pelton keeps its checkpoints.
+    pub fn state(&mut self) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("{}.db", self.prefix));
+        self.made.push(Made::State(path.clone()));
+        path
+    }
+
+    /// A Kinesis stream of two shards with some readings in it, by their sensors.
+    pub async fn stream(&mut self, name: &str, readings: &[(String, Value)]) -> anyhow::Result<()> {
+        let name = format!("{}-{name}", self.prefix);
+        self.kinesis.create_stream().stream_name(&name).shard_count(2).send().await.context("creating the stream")?;
+        self.made.push(Made::Stream(name.clone()));
+        let started = Instant::now();
+        loop {
+            let summary = self.kinesis.describe_stream_summary().stream_name(&name).send().await;
+            let summary = summary.context("looking at the stream")?.stream_description_summary;
+            if summary.is_some_and(|summary| *summary.stream_status() == StreamStatus::Active) {
+                break;
+            }
+            ensure!(started.elapsed() < CREATION_LIMIT, "the stream is not active");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let entry = |(sensor, reading): &(String, Value)| {
+            PutRecordsRequestEntry::builder().partition_key(sensor).data(Blob::new(reading.to_string())).build()
+        };
+        let entries: Vec<_> = readings.iter().map(entry).collect::<Result<_, _>>()?;
+        let put = self.kinesis.put_records().stream_name(&name).set_records(Some(entries)).send().await;
+        ensure!(put.context("putting readings")?.failed_record_count() == Some(0), "readings were refused");
+        Ok(())
+    }
+
+    /// A table with a stream, and items in it. Gives the stream's ARN.
+    pub async fn table(&mut self, name: &str, items: &[(String, String)]) -> anyhow::Result<String> {
+        let name = format!("{}-{name}", self.prefix);
+        let key = KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash).build()?;
+        let id = AttributeDefinition::builder().attribute_name("id").attribute_type(ScalarAttributeType::S).build()?;
+        let stream = StreamSpecification::builder().stream_enabled(true).stream_view_type(StreamViewType::NewImage);
+        let table = self.dynamodb.create_table().table_name(&name).key_schema(key).attribute_definitions(id);
+        let table = table.billing_mode(BillingMode::PayPerRequest).stream_specification(stream.build()?).send().await;
+        self.made.push(Made::Table(name.clone()));
+        let arn = table.context("creating the table")?.table_description.and_then(|table| table.latest_stream_arn);
+        let started = Instant::now();
+        loop {
+            let table =
+                self.dynamodb.describe_table().table_name(&name).send().await.context("looking at the table")?;
+            if table.table.is_some_and(|table| table.table_status == Some(TableStatus::Active)) {
+                break;
+            }
+            ensure!(started.elapsed() < CREATION_LIMIT, "the table is not active");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        for (id, offset) in items {
+            let text = |text: &String| AttributeValue::S(text.clone());
+            let put = self.dynamodb.put_item().table_name(&name).item("id", text(id)).item("offset", text(offset));
+            put.send().await.context("putting an item")?;
+        }
+        arn.context("the table has no stream")
+    }
+
     /// Sends messages, ten a call.
     pub async fn send(&self, queue: &Queue, messages: Vec<Value>) -> anyhow::Result<()> {
         for chunk in messages.chunks(10) {
@@ -150,7 +230,7 @@ impl Account {
 
     /// Removes what was made, last things first; says what can't be removed.
     pub async fn clean_up(&mut self) {
-        println!("==> removing queues, topic and bus");
+        println!("==> removing queues, topic, bus, stream and table");
         while let Some(made) = self.made.pop() {
             if let Err(error) = self.remove(&made).await {
                 println!("    could not remove {made:?}: {error:#}");
@@ -168,6 +248,18 @@ impl Account {
             }
             Made::Bus(bus) => {
                 self.eventbridge.delete_event_bus().name(bus).send().await?;
+            }
+            Made::Stream(stream) => {
+                self.kinesis.delete_stream().stream_name(stream).send().await?;
+            }
+            Made::Table(table) => {
+                self.dynamodb.delete_table().table_name(table).send().await?;
+            }
+            Made::State(path) => {
+                for suffix in ["", "-wal", "-shm", ".lock"] {
+                    // Not all of them need be there.
+                    let _ = std::fs::remove_file(format!("{}{suffix}", path.display()));
+                }
             }
             Made::Rule(bus) => {
                 self.eventbridge.delete_rule().name(bus).event_bus_name(bus).send().await?;

@@ -38,6 +38,9 @@ fn a_whole_minute_from_dynamodb_local_may_be_any_time_of_the_minute() {
     assert_eq!(taken(&[record(ON_DYNAMODB_LOCAL, minute)], Some("2024-12-05T17:11:00Z"), 10).1, 0);
     assert_eq!(taken(&[record(ON_DYNAMODB_LOCAL, AT - 1)], Some("2024-12-05T17:10:59Z"), 10).1, 0);
     assert_eq!(taken(&[record(ON_AWS, minute)], Some("2024-12-05T17:10:59.999Z"), 10).1, 0);
+    // Another backend, whose times are good to the second.
+    let page = [record(ON_DYNAMODB_LOCAL, minute), record(ON_DYNAMODB_LOCAL, minute + 1)];
+    assert_eq!(taken(&page, Some("2024-12-05T17:10:01Z"), 10), (Some(minute + 1), 1, false));
 }
 
 #[test]

@@ -140,6 +140,22 @@ async fn a_search_in_a_closed_shard_that_is_too_old_ends_with_it() {
 }
 
 #[tokio::test]
+async fn a_search_in_a_closed_shard_does_not_end_before_all_of_its_records_are_given() {
+    let server = server().await;
+    let source = source(&server);
+    let begin: Timestamp = "2025-11-25T16:00:00Z".parse().unwrap();
+    for i in 0..5 {
+        server.put_at(SHARD, &i.to_string(), begin + SignedDuration::from_secs(i));
+    }
+    server.roll_over(SHARD, "shardId-2");
+    let mut reader = Reader::new(&source, SHARD, Position::AtTimestamp(begin + SignedDuration::from_secs(1)));
+    let polled = reader.poll(3).await;
+    assert_eq!((keys(&polled.records).len(), polled.ended, polled.more), (3, false, true));
+    let polled = reader.poll(3).await;
+    assert_eq!((keys(&polled.records), polled.ended), (vec!["4".to_owned()], true));
+}
+
+#[tokio::test]
 async fn records_behind_latest_come_whatever_the_clocks_say() {
     let server = server().await;
     server.put(SHARD, "before");
@@ -167,6 +183,10 @@ async fn how_far_behind_a_poll_is_goes_by_its_last_record() {
     assert!((90..100).contains(&behind(&mut reader).await));
     assert!((40..50).contains(&behind(&mut reader).await));
     assert_eq!(reader.poll(1).await.behind, Some(Duration::ZERO), "nothing there: not behind");
+    let both = Reader::new(&source, SHARD, Position::TrimHorizon).poll(2).await;
+    assert!((40..50).contains(&both.behind.unwrap().as_secs()));
+    let skipped = Reader::new(&source, SHARD, Position::AtTimestamp(now)).poll(2).await;
+    assert!(skipped.records.is_empty() && (40..50).contains(&skipped.behind.unwrap().as_secs()));
 }
 
 #[tokio::test]

@@ -35,6 +35,21 @@ async fn an_iterator_that_has_expired_is_replaced_within_the_same_poll() {
 }
 
 #[tokio::test]
+async fn an_iterator_that_has_expired_is_not_tried_again() {
+    let server = server().await;
+    let source = source(&server);
+    let mut reader = Reader::new(&source, SHARD, Position::TrimHorizon);
+    reader.poll(10).await;
+    server.put(SHARD, "a");
+    server.expire_iterators();
+    server.fail("GetShardIterator", 400, "AccessDeniedException");
+    assert_eq!(reader.try_poll(10).await.unwrap_err().kind, ErrorKind::Refused);
+    server.calls();
+    assert_eq!(keys(&reader.poll(10).await.records), ["a"]);
+    assert_eq!(server.names_of_calls(), ["GetShardIterator", "GetRecords"]);
+}
+
+#[tokio::test]
 async fn a_token_that_the_service_does_not_know_is_replaced() {
     let server = server().await;
     let source = source(&server);
@@ -143,6 +158,7 @@ async fn every_error_says_what_it_asks_for_and_leaves_the_cursor_good() {
         assert_eq!(error.message, format!("GetRecords on {SHARD} of {STREAM} failed: {code}: as scripted"));
         assert_eq!(server.names_of_calls(), ["GetShardIterator", "GetRecords"], "no retry within a poll: {code}");
         assert_eq!(keys(&reader.poll(10).await.records), ["a"], "{code}");
+        assert_eq!(server.names_of_calls(), ["GetRecords"], "the iterator is kept: {code}");
     }
 }
 

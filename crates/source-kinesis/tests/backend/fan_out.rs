@@ -53,7 +53,6 @@ async fn records_are_pushed_while_polls_come_and_go(backend: &Backend) {
             }
         }
     }
-    println!("{:?}", records.iter().map(|it| (it.id.clone(), it.order_key.clone())).collect::<Vec<_>>());
     records.extend(read(&source, &shard(0), &mut cursor, 5 - records.len()).await);
     assert_eq!(keys(&records), ["later0", "later1", "later2", "later3", "later4"]);
     let event: serde_json::Value = serde_json::from_slice(&records[0].event).unwrap();
@@ -143,12 +142,9 @@ async fn a_silent_subscription_is_given_up(backend: &Backend) {
     };
     assert_eq!(error.kind, ErrorKind::Transient);
     assert!(error.message.contains("nothing came for 3") && error.message.contains(&shard(0).0), "{error}");
-    println!("a {:?}", start.elapsed());
     forwarder.hold(false);
     assert_eq!(keys(&patient(&source, &mut cursor, 1).await), ["held"]);
-    println!("b {:?}", start.elapsed());
     stream.delete().await;
-    println!("c {:?}", start.elapsed());
 }
 
 async fn nothing_is_lost_when_somebody_else_takes_the_subscription_over(backend: &Backend) {

@@ -7,8 +7,9 @@
 //! can write rows or become complete.
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, ReturnValue, TransactWriteItem};
+use aws_sdk_dynamodb::types::{Delete, Put, ReturnValue, TransactWriteItem, Update};
 use pelton_core::{MappingId, NewShard, PartitionId, ShardState, StoreError, StreamId};
+use tokio::time::Instant;
 
 use super::DynamoDbStore;
 use super::key::{self, ROW, SCOPE, STREAMS};
@@ -18,10 +19,12 @@ use crate::refusal::{beginning, unreadable};
 
 /// Rows in one transaction, beside the stream's. DynamoDB allows a hundred, early releases of DynamoDB Local ten.
 const ROWS: usize = 9;
-/// How often to claim anew when others claim at the same time.
+/// How often to claim anew when others have claimed meanwhile.
 const CLAIMS: u64 = 8;
-/// The longest pause before the second claim, in milliseconds; it grows with each.
-const PAUSE: u64 = 100;
+/// How long the addition of another may stand still before it counts as given up.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Between two looks at how far it is, in milliseconds.
+const PAUSE: std::ops::Range<u64> = 50..150;
 const CLAIMED: &str = "#Claim = :claim";
 
 /// A stream's row.
@@ -32,6 +35,8 @@ pub struct Stream {
     /// The last complete addition; zero: nothing is known of the stream.
     pub committed: u64,
     claim: u64,
+    /// Rises while an addition goes on.
+    progress: u64,
 }
 
 impl Stream {
@@ -39,8 +44,8 @@ impl Stream {
         let name = row.name("")?;
         let (mapping, incarnation) = name.split_once('/').unwrap_or((name, ""));
         let mapping = MappingId(mapping.parse().map_err(|_| unreadable("a stream", "mapping", mapping))?);
-        let (committed, claim) = (row.number("Committed")?, row.number("Claim")?);
-        Ok(Self { mapping, incarnation: incarnation.to_owned(), committed, claim })
+        let (committed, claim, progress) = (row.number("Committed")?, row.number("Claim")?, row.number("Progress")?);
+        Ok(Self { mapping, incarnation: incarnation.to_owned(), committed, claim, progress })
     }
 
     fn id(&self) -> StreamId {
@@ -81,8 +86,7 @@ impl DynamoDbStore {
     pub(super) async fn add(&self, stream: &StreamId, shards: &[NewShard]) -> Result<(), StoreError> {
         for claims in 0..CLAIMS {
             if claims > 0 {
-                let longest = PAUSE * claims;
-                tokio::time::sleep(Duration::from_millis(fastrand::u64(longest / 2..longest))).await;
+                self.wait_for_others(stream).await?;
             }
             let missing = missing(shards, &self.rows(stream).await?.0)?;
             if missing.is_empty() || self.try_to_add(stream, shards).await? {
@@ -90,6 +94,22 @@ impl DynamoDbStore {
             }
         }
         Err(self.table.busy())
+    }
+
+    /// Returns when the addition that is going on has ended, or seems to have been given up. To be wrong about that costs
+    /// time and nothing else.
+    async fn wait_for_others(&self, stream: &StreamId) -> Result<(), StoreError> {
+        let (mut seen, mut since) = (None, Instant::now());
+        while let Some(row) = self.stream(stream).await?.filter(|row| row.committed < row.claim) {
+            let found = Some((row.claim, row.progress));
+            if found != seen {
+                (seen, since) = (found, Instant::now());
+            } else if since.elapsed() >= PATIENCE {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(PAUSE))).await;
+        }
+        Ok(())
     }
 
     /// Whether it was done: not if another claims meanwhile.
@@ -110,7 +130,7 @@ impl DynamoDbStore {
             }
         }
         for some in writes.chunks(ROWS) {
-            let mut transaction = vec![self.check_claim(stream, claim)?];
+            let mut transaction = vec![self.go_on(stream, claim)?];
             transaction.extend_from_slice(some);
             if !self.table.transact(transaction).await? {
                 return Ok(false);
@@ -132,15 +152,18 @@ impl DynamoDbStore {
         }
     }
 
-    fn check_claim(&self, stream: &StreamId, claim: u64) -> Result<TransactWriteItem, StoreError> {
-        let check = ConditionCheck::builder()
+    /// The part of a transaction that lets it happen only while the claim is the latest.
+    fn go_on(&self, stream: &StreamId, claim: u64) -> Result<TransactWriteItem, StoreError> {
+        let progress = "ADD #Progress :one";
+        let update = Update::builder()
             .table_name(self.table.name())
             .set_key(Some(key::stream(stream).attributes()))
+            .update_expression(progress)
             .condition_expression(CLAIMED)
-            .set_expression_attribute_names(names(&[CLAIMED]))
-            .set_expression_attribute_values(Some(map(vec![(":claim", number(claim))])));
-        let check = check.build().map_err(|error| self.table.malformed(&error))?;
-        Ok(TransactWriteItem::builder().condition_check(check).build())
+            .set_expression_attribute_names(names(&[progress, CLAIMED]))
+            .set_expression_attribute_values(Some(map(vec![(":claim", number(claim)), (":one", number(1))])));
+        let update = update.build().map_err(|error| self.table.malformed(&error))?;
+        Ok(TransactWriteItem::builder().update(update).build())
     }
 
     fn put_shard(&self, stream: &StreamId, shard: &NewShard, claim: u64) -> Result<TransactWriteItem, StoreError> {

@@ -19,7 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Database {
     pub connection: Connection,
     pub path: PathBuf,
-    _lock: File,
+    /// `None` beside the process that works with it.
+    _lock: Option<File>,
 }
 
 impl Database {
@@ -28,11 +29,42 @@ impl Database {
         let real = locate(path)?;
         let lock = lock(path, &real)?;
         let connection = connect(&real).map_err(|error| refused(path, error))?;
-        let mut database = Self { connection, path: path.to_owned(), _lock: lock };
+        let mut database = Self { connection, path: path.to_owned(), _lock: Some(lock) };
         let version = database.recognise()?;
         database.check()?;
         database.prepare(version).map_err(|error| refused(path, error))?;
         Ok(database)
+    }
+
+    /// Opens one that is there, beside the process that works with it, if there is one. Blocks.
+    pub fn open_beside(path: &Path) -> Result<Self, OpenError> {
+        let real = locate(path)?;
+        if !real.exists() {
+            return Err(OpenError::Absent { path: path.to_owned() });
+        }
+        let connection = connect(&real).map_err(|error| refused(path, error))?;
+        let mut database = Self { connection, path: path.to_owned(), _lock: None };
+        let version = database.recognise()?;
+        database.check()?;
+        if version == VERSION && !database.has_owners().map_err(|error| refused(path, error))? {
+            database.make_durable().map_err(|error| refused(path, error))?;
+            return Ok(database);
+        }
+        match lock(path, &real) {
+            // Held only for as long as this takes, so that it hardly ever is in the way of a process that starts.
+            Ok(_lock) => database.prepare(version).map_err(|error| refused(path, error))?,
+            // Whoever is in it lives.
+            Err(OpenError::InUse { .. }) if version == VERSION => {
+                database.make_durable().map_err(|error| refused(path, error))?;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(database)
+    }
+
+    fn has_owners(&self) -> rusqlite::Result<bool> {
+        let owners = "SELECT EXISTS (SELECT 1 FROM shard WHERE owner NOT NULL) OR EXISTS (SELECT 1 FROM member)";
+        self.connection.query_row(owners, [], |row| row.get(0))
     }
 
     /// Its version; 0 for one that is empty. Only reads.
@@ -61,15 +93,18 @@ impl Database {
         }
     }
 
-    fn prepare(&mut self, version: i64) -> rusqlite::Result<()> {
-        let connection = &mut self.connection;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
+    fn make_durable(&self) -> rusqlite::Result<()> {
+        self.connection.pragma_update(None, "journal_mode", "WAL")?;
+        self.connection.pragma_update(None, "synchronous", "FULL")?;
         // macOS flushes the disk itself only when asked this way.
-        connection.pragma_update(None, "fullfsync", "ON")?;
-        schema::migrate(connection, version)?;
-        // Nobody else can have the file open, so whoever is in it has died.
-        connection
+        self.connection.pragma_update(None, "fullfsync", "ON")
+    }
+
+    fn prepare(&mut self, version: i64) -> rusqlite::Result<()> {
+        self.make_durable()?;
+        schema::migrate(&mut self.connection, version)?;
+        // Nobody else works with the file, so whoever is in it has died.
+        self.connection
             .execute_batch("BEGIN; UPDATE shard SET owner = NULL WHERE owner NOT NULL; DELETE FROM member; COMMIT")
     }
 }

@@ -20,6 +20,12 @@ pub enum OpenError {
         /// What was asked for.
         path: PathBuf,
     },
+    /// There is no file where one was to be.
+    #[error("nothing was kept yet: the store {path} doesn't exist")]
+    Absent {
+        /// The file.
+        path: PathBuf,
+    },
     /// Another process has it open.
     #[error("the store {path} is in use by another process: stop that process, or choose another Path for this one")]
     InUse {

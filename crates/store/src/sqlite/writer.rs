@@ -1,6 +1,6 @@
 //! The thread that owns the file: it takes what waits, does it in one transaction, and answers when that is on disk.
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -71,14 +71,14 @@ fn ended() -> StoreError {
 
 impl Writer {
     /// Starts the thread and opens the file in it.
-    pub async fn start(path: PathBuf) -> Result<Self, OpenError> {
+    pub async fn start(path: PathBuf, open: fn(&Path) -> Result<Database, OpenError>) -> Result<Self, OpenError> {
         let (sender, receiver) = mpsc::channel(WAITING);
         let (opened, opening) = oneshot::channel();
         let (ending, end) = oneshot::channel();
         let failed = |detail: String| OpenError::Failed { path: path.clone(), detail };
         let file = path.clone();
         let work = move || {
-            match Database::open(&file) {
+            match open(&file) {
                 Ok(database) => {
                     let _ = opened.send(Ok(()));
                     serve(database, receiver);
@@ -171,7 +171,7 @@ mod tests {
     async fn a_full_disk_is_said_in_sqlites_words_and_writes_go_on_when_there_is_room() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pelton.db");
-        let writer = Writer::start(path.clone()).await.unwrap();
+        let writer = Writer::start(path.clone(), Database::open).await.unwrap();
         let beat = |owner: &'static str, size: usize| {
             let owner = pelton_core::OwnerId(format!("{owner}{}", "x".repeat(size)));
             let mapping = pelton_core::MappingId::of("arn", "function");

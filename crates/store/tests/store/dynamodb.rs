@@ -140,8 +140,8 @@ async fn a_listing_that_stops_half_way_counts_for_nothing() {
     let store = store(&table);
     let listing = |of: u64| (0..250).map(|index| shard(&format!("{index:03}"), after(of).position)).collect::<Vec<_>>();
     let mut stopped = 0;
-    for attempt in 0..1_000 {
-        let limit = Duration::from_millis(fastrand::u64(1..5 + attempt * 5));
+    for attempt in 0..30 {
+        let limit = Duration::from_millis(fastrand::u64(1..10 << (attempt / 2)));
         let ended = tokio::time::timeout(limit, store.add_shards(&stream, &listing(attempt))).await.is_ok();
         stopped += u64::from(!ended);
         let known = checkpoints(&store, &stream).await;
@@ -262,25 +262,25 @@ async fn no_checkpoint_is_written_by_two_at_a_time() {
         replicas.spawn(async move { steal(&*store, &stream, &format!("replica {replica}")).await });
     }
     let steps: u64 = replicas.join_all().await.into_iter().sum();
-    assert!(steps > 30, "{steps} steps");
     let known = checkpoints(&store(&table), &stream).await;
     assert_eq!(known["a"], after(steps), "each step counted once");
     delete(&table).await;
 }
 
-/// Takes the lease whoever has it, and counts the checkpoint up until the lease is lost, some times over. How often it
-/// counted.
+/// Takes the lease whoever has it, and counts the checkpoint up until the lease is lost or for a few steps; again and
+/// again, until it has counted at least ten. How often it has.
 async fn steal(store: &dyn Store, stream: &StreamId, name: &str) -> u64 {
     let (me, a, mut steps) = (OwnerId(name.into()), partition("a"), 0);
-    for _ in 0..15 {
+    while steps < 10 {
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(..100))).await;
         let counter = store.shards(stream).await.unwrap()[0].counter;
         let Some(lease) = store.take(stream, &a, &me, counter).await.unwrap() else { continue };
-        // What was written until now is read after the take: nothing older can be added.
+        // Read after the take: from now on nobody else can write.
         let mut number = match &store.shards(stream).await.unwrap()[0].checkpoint.position {
             Position::After(number) => number.as_str().parse().unwrap(),
             _ => 0,
         };
-        for _ in 0..fastrand::u64(1..6) {
+        for _ in 0..fastrand::u64(1..8) {
             number += 1;
             match store.checkpoint(&lease, &after(number)).await {
                 Ok(()) => steps += 1,

@@ -1,6 +1,6 @@
 //! What was acknowledged survives SIGKILL.
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -48,7 +48,7 @@ async fn write_for_ever(path: &str) {
         shards.spawn(async move {
             for next in from + 1.. {
                 store.checkpoint(&lease, &after(next)).await.unwrap();
-                writeln!(std::io::stdout(), "\nacknowledged {name} {next}").unwrap();
+                println!("\nacknowledged {name} {next}");
             }
         });
     }
@@ -66,9 +66,9 @@ async fn whatever_was_acknowledged_survives_a_kill() {
     let mut acknowledged = BTreeMap::new();
     for round in 0..ROUNDS {
         let mut child = start(&path, &mapping.to_string());
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut left = fastrand::usize(1..400);
-        while let Some(line) = lines.next() {
+        for line in lines {
             let line = line.unwrap();
             let Some((name, next)) = line.strip_prefix("acknowledged ").and_then(|it| it.split_once(' ')) else {
                 continue;

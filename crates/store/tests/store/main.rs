@@ -1,10 +1,16 @@
 //! The stores: what all of them promise, and what is each one's own.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test is over when a step of it fails")]
 
+#[cfg(test)]
 mod documents;
+#[cfg(test)]
 mod dynamodb;
+#[cfg(test)]
 mod killed;
+#[cfg(test)]
 mod model;
+#[cfg(test)]
 mod sqlite_file;
+#[cfg(test)]
 mod suite;
+#[cfg(test)]
 mod support;

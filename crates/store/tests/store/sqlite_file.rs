@@ -242,3 +242,59 @@ async fn a_row_that_somebody_has_spoilt_is_named_and_can_be_set_anew() {
     store.reset(&stream, &crate::support::partition("a"), &after(1)).await.unwrap();
     assert_eq!(checkpoints(&store, &stream).await["a"].position, Position::After("1".parse().unwrap()));
 }
+
+#[tokio::test]
+async fn an_operator_sees_and_moves_checkpoints_beside_the_process_that_works_with_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, stream) = (folder.path().join("pelton.db"), new_stream());
+    let store = SqliteStore::open(&path).await.unwrap();
+    add(&store, &stream, &["held", "free"]).await;
+    let lease = take(&store, &stream, "held", "me").await;
+    store.checkpoint(&lease, &after(7)).await.unwrap();
+
+    let beside = SqliteStore::open_beside(&path).await.unwrap();
+    assert_eq!(checkpoints(&beside, &stream).await["held"], after(7));
+    let held = "the checkpoint of held can't be moved while me works on it: disable the mapping, wait until it has \
+                stopped, and try again";
+    let reset = async |name| beside.reset(&stream, &crate::support::partition(name), &after(1)).await;
+    assert_eq!(reset("held").await, Err(StoreError::Refused(held.into())));
+    assert_eq!(reset("free").await, Ok(()));
+    assert_eq!(checkpoints(&store, &stream).await["free"], after(1), "the process sees it at once");
+    store.checkpoint(&lease, &after(8)).await.unwrap();
+    store.release(&lease).await.unwrap();
+    assert_eq!(reset("held").await, Ok(()), "released, it can be moved while the process lives");
+    beside.close().await;
+    assert_eq!(store.checkpoint(&lease, &after(9)).await, lost(&lease));
+}
+
+#[tokio::test]
+async fn beside_nobody_the_leases_of_the_dead_are_cleared_and_the_file_stays_free() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, stream) = (folder.path().join("pelton.db"), new_stream());
+    let store = SqliteStore::open(&path).await.unwrap();
+    add(&store, &stream, &["a"]).await;
+    take(&store, &stream, "a", "the dead").await;
+    store.close().await;
+    let beside = SqliteStore::open_beside(&path).await.unwrap();
+    assert_eq!(beside.shards(&stream).await.unwrap()[0].owner, None);
+    assert_eq!(beside.reset(&stream, &crate::support::partition("a"), &after(1)).await, Ok(()));
+    let store = SqliteStore::open(&path).await.unwrap();
+    assert_eq!(checkpoints(&store, &stream).await["a"], after(1));
+}
+
+#[tokio::test]
+async fn beside_makes_no_file_and_refuses_what_it_can_not_bring_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pelton.db");
+    let error = SqliteStore::open_beside(&path).await.unwrap_err().to_string();
+    assert_eq!(error, format!("nothing was kept yet: the store {} doesn't exist", path.display()));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
+
+    let store = SqliteStore::open(&path).await.unwrap();
+    let connection = Connection::open(&path).unwrap();
+    connection.execute_batch("DROP TABLE member; DROP TABLE document; PRAGMA user_version = 1").unwrap();
+    assert!(matches!(SqliteStore::open_beside(&path).await, Err(OpenError::InUse { .. })));
+    store.close().await;
+    SqliteStore::open_beside(&path).await.unwrap();
+    assert_eq!(connection.query_row("PRAGMA user_version", [], |row| row.get(0)), Ok(3));
+}
