@@ -61,8 +61,15 @@ impl Running {
         for mapping in &configuration.mappings {
             supervisor.start(parts.plan(mapping).await?);
         }
-        let loaded = Mappings::load(documents, world.clone(), supervisor.status()).await;
-        let loaded = loaded.context("the mappings that were made through the API can't be read")?;
+        let loaded = match Mappings::load(documents, world.clone(), supervisor.status()).await {
+            Ok(loaded) => loaded,
+            // As in `OpenState::for_run`: what the file has of queues can do without.
+            Err(error) if configuration.mappings.iter().all(|mapping| mapping.stream.is_none()) => {
+                tracing::error!(%error, "mappings that were made through Lambda's API don't run: restart to try again");
+                Mappings::load(Err(error.to_string()), world.clone(), supervisor.status()).await?
+            }
+            Err(error) => return Err(error).context("mappings that were made through Lambda's API can't be read"),
+        };
         let Loaded { mappings, work, changes, first } = loaded;
         let allow_unauthenticated = configuration.allow_unauthenticated;
         let api = Some(LambdaApi { mappings: mappings.clone(), work, allow_unauthenticated });
