@@ -64,7 +64,7 @@ async fn the_aws_cli_makes_changes_and_deletes_a_mapping(backend: Backend) {
     let created = aws(&pelton, &[&create[..], &["--tags", "team=a,stage=dev"]].concat()).await.unwrap();
     let id = created["UUID"].as_str().unwrap();
     assert_eq!((&created["State"], &created["BatchSize"]), (&json!("Creating"), &json!(1)));
-    assert!(created["LastModified"].as_str().is_some_and(|time| time.starts_with("20")), "{created}");
+    assert!(created["LastModified"].as_f64().is_some_and(|seconds| seconds > 1.7e9), "{created}");
     cli_is(&pelton, id, "Enabled").await;
     queue.send_all(["1", "2"].map(str::to_owned)).await;
     function.is_done(2).await;
@@ -138,10 +138,10 @@ def settles(uuid, *states):
 
 for uuid in ids:
     settles(uuid, "Creating", "Enabled")
-pages = client.get_paginator("list_event_source_mappings").paginate(
-    FunctionName=name, PaginationConfig={"PageSize": 1})
+pages = list(client.get_paginator("list_event_source_mappings").paginate(
+    FunctionName=name, PaginationConfig={"PageSize": 1}))
 listed = [mapping["UUID"] for page in pages for mapping in page["EventSourceMappings"]]
-assert sorted(listed) == sorted(ids) and len(list(pages)) == 2, listed
+assert sorted(listed) == sorted(ids) and len(pages) == 2, pages
 
 updated = client.update_event_source_mapping(UUID=ids[1], Enabled=False)
 assert updated["State"] == "Disabling", updated
@@ -268,7 +268,8 @@ async fn create(client: &Client, source: &str) -> String {
 }
 
 async fn what_the_api_made_survives_a_kill_and_runs_beside_the_file(backend: Backend) {
-    let (made, of_the_file, deleted) = (backend.queue(30).await, backend.queue(30).await, backend.queue(30).await);
+    // A poll of the killed process may still take a message: it comes back soon.
+    let (made, of_the_file, deleted) = (backend.queue(2).await, backend.queue(2).await, backend.queue(2).await);
     let (function, folder) = (Function::new(), tempfile::tempdir().unwrap());
     let configuration = json!({
         "Endpoint": backend.endpoint, "Functions": [function.entry()],
@@ -291,7 +292,7 @@ async fn what_the_api_made_survives_a_kill_and_runs_beside_the_file(backend: Bac
     function.is_done(2).await;
     made.is_drained().await;
     of_the_file.is_drained().await;
-    assert_eq!(deleted.counts().await, (1, 0));
+    eventually("nobody reads it", || async { deleted.counts().await == (1, 0) }).await;
     let listed = client.list_event_source_mappings().send().await.unwrap();
     let ids: Vec<&str> = listed.event_source_mappings().iter().filter_map(|mapping| mapping.uuid()).collect();
     let filed = pelton.status(&of_the_file)["UUID"].as_str().unwrap().to_owned();
