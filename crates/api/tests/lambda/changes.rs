@@ -101,7 +101,7 @@ async fn many_changes_at_once_leave_no_orphan() {
     let api = Api::start().await;
     let one = async |index: usize| {
         let source = format!("{QUEUE}-{index}");
-        let fields = queue(json!({ "EventSourceArn": source, "Enabled": index % 5 != 0 }));
+        let fields = queue(json!({ "EventSourceArn": source, "Enabled": !index.is_multiple_of(5) }));
         let (first, second) = tokio::join!(api.create(fields.clone()), api.create(fields));
         let (created, refused) = if first.status == 202 { (first, second) } else { (second, first) };
         assert_eq!((created.status, refused.status), (202, 409), "one of two");
@@ -110,7 +110,7 @@ async fn many_changes_at_once_leave_no_orphan() {
         for answer in join_all(updates).await {
             assert_eq!(answer.status, 202, "{answer:?}");
         }
-        if index % 2 == 0 {
+        if index.is_multiple_of(2) {
             let (first, second) = tokio::join!(api.delete(&id), api.delete(&id));
             let statuses = [first.status, second.status];
             assert!(statuses.contains(&202) && statuses.iter().all(|it| [202, 400, 404].contains(it)), "{statuses:?}");
