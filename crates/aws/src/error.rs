@@ -68,9 +68,12 @@ fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
+/// What a `Retry-After` may ask for at most: a slip of the other side is not to stop a mapping for days.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
+
 fn throttled(response: Option<&HttpResponse>) -> ErrorKind {
-    let seconds = response.and_then(|response| response.headers().get("retry-after")?.trim().parse().ok());
-    ErrorKind::Throttled { retry_after: seconds.map(Duration::from_secs) }
+    let seconds: Option<u64> = response.and_then(|response| response.headers().get("retry-after")?.trim().parse().ok());
+    ErrorKind::Throttled { retry_after: seconds.map(|seconds| Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER)) }
 }
 
 fn is_throttle(code: &str) -> bool {

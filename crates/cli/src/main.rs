@@ -6,10 +6,16 @@ use anyhow::Context as _;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 mod aws;
+mod columns;
 mod commands;
+mod lasting;
 mod logging;
 mod output;
+mod sources;
 mod state;
+
+use commands::checkpoint::CheckpointCommand;
+use commands::replay::ReplayArguments;
 
 const EXAMPLE: &str = "\
 Example:
@@ -19,9 +25,11 @@ Example:
     - EventSourceArn: arn:aws:sqs:us-east-1:000000000000:orders
       FunctionName: work
 
-  pelton check     says what is wrong with the file or missing at the endpoint
-  pelton run       polls, invokes, reports, until SIGTERM or Ctrl-C
-  pelton status    shows in another terminal what it is doing
+  pelton check       says what is wrong with the file or missing at the endpoint
+  pelton run         polls, invokes, reports, until SIGTERM or Ctrl-C
+  pelton status      shows in another terminal what it is doing
+  pelton checkpoint  shows and moves the places up to which streams are settled
+  pelton replay      sends what failed once more
 
 Credentials, Region and endpoints follow the AWS rules: AWS_PROFILE,
 AWS_REGION, AWS_ENDPOINT_URL and so on.";
@@ -57,7 +65,13 @@ and as the first line of pelton.yaml, for editors with the YAML language server:
 
 const STATUS_HELP: &str = "\
 Shows state, backlog, messages in flight, rates and last error of every
-mapping of a running `pelton run`.
+mapping of a running `pelton run`. The backlog of a stream is the number of
+its open shards, and how far the one that is most behind is behind.
+
+--shards adds a line a shard: the process that works on it, the checkpoint, how
+far the last read was behind the newest record, how old the last batch was when
+the function got it, records that were read and are not settled yet,
+invocations, attempts at the batch that is being retried, open windows.
 
 Exit status: 0 shown, 1 if nothing answers there.";
 
@@ -96,7 +110,8 @@ Examples:
   pelton completions zsh > \"${fpath[1]}/_pelton\"
   pelton completions fish > ~/.config/fish/completions/pelton.fish";
 
-/// Event source mappings that run against any AWS endpoint: SQS to functions to destinations.
+/// Event source mappings that run against any AWS endpoint: SQS, Kinesis and DynamoDB Streams to functions to
+/// destinations.
 #[derive(Debug, Parser)]
 #[command(name = "pelton", version, after_long_help = EXAMPLE, max_term_width = 120)]
 struct CommandLine {
@@ -130,7 +145,16 @@ enum Command {
         /// Keep showing it, until Ctrl-C
         #[arg(long, short)]
         watch: bool,
+        /// Show the shards of streams too
+        #[arg(long)]
+        shards: bool,
     },
+    /// Show, and move, the places up to which streams are settled
+    #[command(subcommand)]
+    Checkpoint(CheckpointCommand),
+    /// Send what failed, as failure records tell, once more
+    #[command(after_long_help = commands::replay::HELP)]
+    Replay(Box<ReplayArguments>),
     /// Try filter patterns
     #[command(subcommand)]
     Filter(FilterCommand),
@@ -177,6 +201,8 @@ fn main() -> ExitCode {
         Command::Check { .. } => ExitCode::from(commands::check::COULD_NOT_CHECK),
         Command::Filter(_) => ExitCode::from(commands::filter::UNUSABLE),
         Command::Test(_) => ExitCode::from(commands::test::COULD_NOT_TEST),
+        Command::Checkpoint(_) => ExitCode::from(commands::checkpoint::UNUSABLE),
+        Command::Replay(_) => ExitCode::from(commands::replay::UNUSABLE),
         _ => ExitCode::FAILURE,
     };
     match carry_out(command) {
@@ -196,7 +222,14 @@ fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Check { file, offline } => runtime()?.block_on(commands::check::check(&file.path, offline)),
         Command::Schema => commands::schema::schema(),
-        Command::Status { url, watch } => commands::status::status(&url, watch),
+        Command::Status { url, watch, shards } => commands::status::status(&url, watch, shards),
+        Command::Checkpoint(CheckpointCommand::List(arguments)) => {
+            runtime()?.block_on(commands::checkpoint::list(arguments))
+        }
+        Command::Checkpoint(CheckpointCommand::Reset(arguments)) => {
+            runtime()?.block_on(commands::checkpoint::reset(arguments))
+        }
+        Command::Replay(arguments) => runtime()?.block_on(commands::replay::replay(*arguments)),
         Command::Filter(FilterCommand::Test { patterns, event, source }) => {
             commands::filter::test(&patterns, &event, source)
         }

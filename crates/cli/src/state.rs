@@ -1,9 +1,10 @@
 //! Where checkpoints and leases are kept: opened from the configuration's `State`.
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use pelton_config::{Configuration, State};
-use pelton_core::{Documents, Store};
+use pelton_core::{Documents, Lease, MappingId, OwnerId, Store, StoreError, StreamId};
 use pelton_store::{DynamoDbStore, MemoryStore, SqliteStore};
 
 use crate::aws::Aws;
@@ -59,6 +60,59 @@ impl OpenState {
         }
     }
 
+    /// Opens what runs have kept, for an operator, beside a process that works with it. Makes no file and no table.
+    pub async fn open_beside(configuration: &Configuration, aws: &Aws) -> anyhow::Result<Self> {
+        match &configuration.state {
+            State::Sqlite { path } => {
+                let store = Arc::new(SqliteStore::open_beside(path).await?);
+                Ok(Self { store: store.clone(), sqlite: Some(store) })
+            }
+            State::Memory => anyhow::bail!(
+                "State is Memory, so checkpoints are in the process that runs alone, and end with it: `pelton status \
+                 --shards` shows them; to keep them, write State: {{Sqlite: {{Path: pelton.db}}}}"
+            ),
+            State::DynamoDb { table, lease_renewal } => {
+                let client = aws.dynamodb(aws.region());
+                if let Err(error) = client.describe_table().table_name(table).send().await {
+                    if error.as_service_error().is_some_and(|it| it.is_resource_not_found_exception()) {
+                        anyhow::bail!("nothing was kept yet: the table {table} doesn't exist");
+                    }
+                    let message = pelton_aws::classify(&error).message;
+                    anyhow::bail!("the table {table} can't be looked at: {message}");
+                }
+                let store = DynamoDbStore::new(client, table.clone(), *lease_renewal * RENEWALS_PER_LEASE);
+                Ok(Self { store: Arc::new(store), sqlite: None })
+            }
+        }
+    }
+
+    /// Gives back the leases of mappings that were cut off while they worked, where they would never run out: an
+    /// operator couldn't move their checkpoints.
+    pub async fn release(&self, owner: &OwnerId, mappings: &BTreeSet<MappingId>) {
+        if self.store.lease_duration().is_some() {
+            return;
+        }
+        for mapping in mappings {
+            if let Err(error) = self.release_all(owner, *mapping).await {
+                tracing::error!(%mapping, %error, "the leases of a mapping that was cut off could not be released");
+            }
+        }
+    }
+
+    async fn release_all(&self, owner: &OwnerId, mapping: MappingId) -> Result<(), StoreError> {
+        for incarnation in self.store.incarnations(mapping).await? {
+            let stream = StreamId { mapping, incarnation };
+            for state in self.store.shards(&stream).await? {
+                if state.owner.as_ref() == Some(owner) {
+                    let (partition, counter) = (state.partition, state.counter);
+                    let lease = Lease { stream: stream.clone(), partition, owner: owner.clone(), counter };
+                    self.store.release(&lease).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The store, to be shared by all mappings.
     pub fn store(&self) -> Arc<dyn Store> {
         self.store.clone()
@@ -67,6 +121,23 @@ impl OpenState {
     /// The same, for what is made through the API.
     pub fn documents(&self) -> Arc<dyn Documents> {
         self.store.clone()
+    }
+
+    /// A mapping that is deleted takes its checkpoints with it, as in AWS: unless other processes that share the store
+    /// still have it.
+    pub async fn forget(&self, mapping: MappingId) {
+        if let Err(error) = self.try_forget(mapping).await {
+            tracing::error!(%mapping, %error, "the checkpoints of a deleted mapping could not be deleted");
+        }
+    }
+
+    /// The same, for whoever tries again.
+    pub async fn try_forget(&self, mapping: MappingId) -> Result<(), StoreError> {
+        if self.store.lease_duration().is_some() && !self.store.members(mapping).await?.is_empty() {
+            tracing::warn!(%mapping, "other processes still have this mapping: its checkpoints stay");
+            return Ok(());
+        }
+        self.store.forget(mapping).await
     }
 
     /// Writes what waits and closes the file. After everything that uses the store has ended.

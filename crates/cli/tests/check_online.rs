@@ -1,12 +1,21 @@
 //! `pelton check` against real backends: what is there, what is missing, what doesn't fit together.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::time::Duration;
+
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, StreamSpecification,
+    StreamViewType,
+};
+use aws_sdk_kinesis::types::StreamStatus;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{FunctionCode, Runtime};
 use aws_sdk_sqs::types::QueueAttributeName;
 use pelton_testkit::backend;
 
+/// How long a backend may take to make a stream.
+const LIMIT: Duration = Duration::from_secs(30);
 const ACCOUNT: &str = "000000000000";
 /// A zip archive without files: the function is never invoked.
 const EMPTY_ARCHIVE: &[u8] = b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
@@ -14,12 +23,14 @@ const EMPTY_ARCHIVE: &[u8] = b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 /// One backend, and names that nobody else uses there.
 struct Place {
     endpoint: String,
+    /// LocalStack has no DynamoDB here: DynamoDB Local stands beside it.
+    dynamodb: String,
     config: SdkConfig,
     name: String,
 }
 
 impl Place {
-    async fn new(endpoint: String) -> Self {
+    async fn new(endpoint: String, dynamodb: String) -> Self {
         let credentials = aws_sdk_sqs::config::Credentials::new("test", "test", None, None, "test");
         let config = aws_config::defaults(BehaviorVersion::latest())
             .region(Region::new("us-east-1"))
@@ -27,7 +38,7 @@ impl Place {
             .endpoint_url(&endpoint)
             .load()
             .await;
-        Self { endpoint, config, name: format!("check-{}", uuid::Uuid::new_v4()) }
+        Self { endpoint, dynamodb, config, name: format!("check-{}", uuid::Uuid::new_v4()) }
     }
 
     fn arn(&self, service: &str, resource: &str) -> String {
@@ -169,18 +180,85 @@ async fn a_mapping_of_lambda_itself_is_a_warning(place: Place) {
     assert!(printed.contains(&format!("{} → {function}", created.uuid().unwrap())), "{printed}");
 }
 
+/// A Kinesis stream with a consumer, and the stream of a table.
+async fn streams(place: &Place) -> [String; 3] {
+    let kinesis = aws_sdk_kinesis::Client::new(&place.config);
+    let stream = place.arn("kinesis", &format!("stream/{}", place.name));
+    kinesis.create_stream().stream_name(&place.name).shard_count(1).send().await.unwrap();
+    let active = async || {
+        let summary = kinesis.describe_stream_summary().stream_name(&place.name).send().await.unwrap();
+        summary.stream_description_summary.unwrap().stream_status == StreamStatus::Active
+    };
+    pelton_testkit::eventually("the stream is active", LIMIT, active).await;
+    let consumer =
+        kinesis.register_stream_consumer().stream_arn(&stream).consumer_name("consumer").send().await.unwrap();
+    let beside = place.config.to_builder().endpoint_url(&place.dynamodb).build();
+    let key = KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash).build().unwrap();
+    let id =
+        AttributeDefinition::builder().attribute_name("id").attribute_type(ScalarAttributeType::S).build().unwrap();
+    let images = StreamSpecification::builder().stream_enabled(true).stream_view_type(StreamViewType::NewImage);
+    let create = aws_sdk_dynamodb::Client::new(&beside).create_table().table_name(&place.name).key_schema(key);
+    let create = create.attribute_definitions(id).billing_mode(BillingMode::PayPerRequest);
+    let table = create.stream_specification(images.build().unwrap()).send().await.unwrap();
+    let table = table.table_description.unwrap().latest_stream_arn.unwrap();
+    [stream, consumer.consumer.unwrap().consumer_arn, table]
+}
+
+fn check_streams(place: &Place, streams: &[String]) -> (i32, String) {
+    let mappings = streams
+        .iter()
+        .map(|stream| format!("  - {{EventSourceArn: '{stream}', FunctionName: work, StartingPosition: LATEST}}\n"));
+    place.check(&format!(
+        "Endpoints: {{DynamoDB: '{}'}}\nFunctions:\n  - {{FunctionName: work, Command: /bin/sh}}\nEventSourceMappings:\n{}",
+        place.dynamodb,
+        mappings.collect::<String>()
+    ))
+}
+
+async fn streams_that_are_there_are_fine(place: Place) {
+    let streams = streams(&place).await;
+    let (status, printed) = check_streams(&place, &streams);
+    assert_eq!((status, printed.as_str()), (0, "pelton.yaml: 3 mappings, no problem found\n"));
+}
+
+async fn streams_that_are_missing_are_said_at_their_place(place: Place) {
+    let missing = format!("{}-missing", place.name);
+    let there = streams(&place).await;
+    let streams = there.each_ref().map(|arn| arn.replace(&place.name, &missing));
+    let (status, printed) = check_streams(&place, &streams);
+    assert_eq!(status, 1, "{printed}");
+    let blocks: Vec<&str> = printed.split("\n\n").collect();
+    assert_eq!(blocks.len(), streams.len() + 1, "{printed}");
+    for (i, (stream, block)) in streams.iter().zip(blocks).enumerate() {
+        let position = format!("pelton.yaml:{}:22: EventSourceMappings[{i}].EventSourceArn: ", i + 6);
+        assert!(block.starts_with(&position), "{position} in {block}");
+        assert_eq!(block.lines().nth(1), Some(format!("  Stream not found: {stream}").as_str()), "{printed}");
+    }
+}
+
+async fn a_folder_that_is_missing_for_the_state_is_a_problem(place: Place) {
+    let [stream, ..] = streams(&place).await;
+    let (status, printed) = place.check(&format!(
+        "State: {{Sqlite: {{Path: no/such/folder/pelton.db}}}}\nFunctions:\n  - {{FunctionName: work, Command: /bin/sh}}\n\
+         EventSourceMappings:\n  - {{EventSourceArn: '{stream}', FunctionName: work, StartingPosition: LATEST}}\n"
+    ));
+    assert_eq!(status, 1, "{printed}");
+    assert!(printed.starts_with("pelton.yaml:2:24: State.Sqlite.Path: "), "{printed}");
+    assert!(printed.contains("no/such/folder does not exist"), "{printed}");
+}
+
 macro_rules! on_both_backends {
     ($($test:ident),* $(,)?) => {
         mod on_localstack {
             $(#[tokio::test]
             async fn $test() {
-                super::$test(super::Place::new(super::backend::localstack()).await).await;
+                super::$test(super::Place::new(super::backend::localstack(), super::backend::dynamodb()).await).await;
             })*
         }
         mod on_ministack {
             $(#[tokio::test]
             async fn $test() {
-                super::$test(super::Place::new(super::backend::ministack()).await).await;
+                super::$test(super::Place::new(super::backend::ministack(), super::backend::ministack()).await).await;
             })*
         }
     };
@@ -191,4 +269,7 @@ on_both_backends!(
     everything_missing_is_said_at_its_place,
     a_visibility_timeout_below_the_functions_timeout_is_a_problem,
     a_mapping_of_lambda_itself_is_a_warning,
+    streams_that_are_there_are_fine,
+    streams_that_are_missing_are_said_at_their_place,
+    a_folder_that_is_missing_for_the_state_is_a_problem,
 );

@@ -29,4 +29,6 @@ pub use batcher::MAXIMUM_PAYLOAD_BYTES;
 pub use response::{Outcome, interpret};
 pub use status::{LastError, MappingStatus, ShardStatus, StatusHandle};
 pub use stream::lane_of;
+#[doc(hidden)]
+pub use stream::state_of;
 pub use supervisor::{Plan, Shutdown, Supervisor};

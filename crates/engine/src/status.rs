@@ -102,6 +102,8 @@ impl Drop for InFlight<'_> {
 /// Which part of a mapping is in trouble. A problem stays until the same part works again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Part {
+    /// The list of a stream's shards.
+    Listing,
     Source,
     Store,
     Function,
@@ -113,7 +115,8 @@ pub(crate) enum Part {
 struct Health {
     state: &'static str,
     processed: bool,
-    problems: BTreeMap<Part, String>,
+    /// Of the mapping as a whole, or of one shard of its stream.
+    problems: BTreeMap<(Part, Option<PartitionId>), String>,
     last_error: Option<LastError>,
     backlog_is_known: bool,
 }
@@ -144,20 +147,47 @@ impl Watch {
 
     /// Notes a problem. True if it is news, so that an error repeated in a loop is logged once.
     pub(crate) fn trouble(&self, part: Part, message: &str) -> bool {
+        self.trouble_at((part, None), message)
+    }
+
+    /// The same for one shard: another one that works doesn't end it.
+    pub(crate) fn trouble_of(&self, shard: &PartitionId, part: Part, message: &str) -> bool {
+        self.trouble_at((part, Some(shard.clone())), message)
+    }
+
+    fn trouble_at(&self, place: (Part, Option<PartitionId>), message: &str) -> bool {
         self.metrics.problem.set(1);
         let mut health = self.health();
         health.last_error = Some(LastError { message: message.to_owned(), at: self.clock.now() });
-        health.problems.insert(part, message.to_owned()).is_none_or(|before| before != message)
+        health.problems.insert(place, message.to_owned()).is_none_or(|before| before != message)
     }
 
     /// Notes that a part works. True if it didn't before.
     pub(crate) fn works(&self, part: Part) -> bool {
+        self.works_at((part, None))
+    }
+
+    /// The same for one shard.
+    pub(crate) fn works_of(&self, shard: &PartitionId, part: Part) -> bool {
+        self.works_at((part, Some(shard.clone())))
+    }
+
+    /// A shard is worked on no longer: its problems are nobody's.
+    pub(crate) fn calm(&self, shard: &PartitionId) {
         let mut health = self.health();
-        let recovered = health.problems.remove(&part).is_some();
+        health.problems.retain(|(_, place), _| place.as_ref() != Some(shard));
         if health.problems.is_empty() {
             self.metrics.problem.set(0);
         }
-        health.processed |= part == Part::Function;
+    }
+
+    fn works_at(&self, place: (Part, Option<PartitionId>)) -> bool {
+        let mut health = self.health();
+        let recovered = health.problems.remove(&place).is_some();
+        if health.problems.is_empty() {
+            self.metrics.problem.set(0);
+        }
+        health.processed |= place.0 == Part::Function;
         recovered
     }
 
@@ -191,7 +221,7 @@ impl Watch {
         let count = |gauge: i64| u64::try_from(gauge).unwrap_or(0);
         let health = self.health();
         let last_processing_result = match health.problems.first_key_value() {
-            Some((Part::Function, message)) => format!("PROBLEM: Function call failed: {message}"),
+            Some(((Part::Function, _), message)) => format!("PROBLEM: Function call failed: {message}"),
             Some((_, message)) => format!("PROBLEM: {message}"),
             None if health.processed => "OK".into(),
             None => "No records processed".into(),

@@ -19,6 +19,8 @@ mod step;
 mod watermark;
 mod window;
 
+pub use window::state_of;
+
 use std::sync::Arc;
 
 use pelton_core::{Clock, OwnerId};

@@ -8,6 +8,7 @@ use common::stream::{World, mapping, settings};
 use common::{ids, until};
 use pelton_core::{Condition, ErrorKind, Mapping, StartingPosition, StreamSettings, Subject};
 use pelton_engine::{Shutdown, lane_of};
+use pelton_store::MemoryStore;
 use pelton_testkit::{FakeInvoker, Reply};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -19,7 +20,8 @@ fn succeeding() -> Arc<FakeInvoker> {
 /// Fails whenever a record with one of these sequence numbers is in the batch.
 fn failing_on(poison: &'static [&'static str]) -> Arc<FakeInvoker> {
     Arc::new(FakeInvoker::deciding(move |records| {
-        let is_poisoned = records.iter().any(|record| poison.contains(&record["messageId"].as_str().unwrap()));
+        let is_poisoned =
+            records.iter().any(|record| poison.contains(&record["messageId"].as_str().unwrap_or_default()));
         if is_poisoned { Reply::Raises } else { Reply::Returns(json!(null)) }
     }))
 }
@@ -27,7 +29,7 @@ fn failing_on(poison: &'static [&'static str]) -> Arc<FakeInvoker> {
 /// Returns the first record with one of these sequence numbers as its batch item failure.
 fn reporting(poison: &'static [&'static str]) -> Arc<FakeInvoker> {
     Arc::new(FakeInvoker::deciding(move |records| {
-        let ids = records.iter().map(|record| record["messageId"].as_str().unwrap());
+        let ids = records.iter().map(|record| record["messageId"].as_str().unwrap_or_default());
         let failed: Vec<Value> =
             ids.filter(|id| poison.contains(id)).map(|id| json!({ "itemIdentifier": id })).collect();
         Reply::Returns(json!({ "batchItemFailures": failed }))
@@ -422,5 +424,120 @@ async fn a_stop_lets_the_invocation_in_flight_settle() {
     let run = world.start(batch_size(100), &again);
     until("the rest comes", async || !again.seen().is_empty()).await;
     assert_eq!(again.batches(), [ids(11..21)]);
+    run.stop().await;
+}
+
+/// Regression: a replica remembered that it had added a shard, and began behind its latest record when it took it over.
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_takes_a_shard_over_goes_on_where_it_was_left() {
+    let world = World::with_store(2, MemoryStore::shared(Duration::from_secs(10)));
+    let latest = || StreamSettings { starting_position: StartingPosition::Latest, ..settings() };
+    let invoker = succeeding();
+    let [one, other] = [world.start(mapping(latest()), &invoker), world.start(mapping(latest()), &invoker)];
+    one.enabled().await;
+    other.enabled().await;
+    until("both have a shard", async || {
+        let owners: std::collections::BTreeSet<_> =
+            world.rows().await.into_iter().filter_map(|row| row.owner).collect();
+        owners.len() == 2
+    })
+    .await;
+    for (left, dies) in [(one, other)] {
+        drop(dies);
+        put(&world, 1, 5);
+        put(&world, 2, 5);
+        until("all is delivered", async || invoker.batches().concat().len() == 10).await;
+        left.stop().await;
+    }
+    let mut delivered = invoker.batches().concat();
+    delivered.sort_by_key(|id| id.parse::<u64>().unwrap());
+    assert_eq!(delivered, ids(1..11));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_made_anew_under_a_mapping_that_begins_with_latest_is_read_from_its_beginning() {
+    let world = World::new(1);
+    let latest = StreamSettings { starting_position: StartingPosition::Latest, ..settings() };
+    let invoker = succeeding();
+    let run = world.start(mapping(latest), &invoker);
+    run.enabled().await;
+    world.stream.recreate();
+    let first = world.stream.put(1, "key");
+    until("what came before anybody noticed is delivered", async || {
+        invoker.batches().concat().contains(&first.to_string())
+    })
+    .await;
+    run.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_without_shards_is_not_enabled_and_loses_nothing_of_its_first_one() {
+    let world = World::new(0);
+    let latest = StreamSettings { starting_position: StartingPosition::Latest, ..settings() };
+    let invoker = succeeding();
+    let run = world.start(mapping(latest), &invoker);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(run.status().state, "Creating");
+    world.stream.reshard(&[], &[1]);
+    put(&world, 1, 2);
+    until("both are delivered", async || invoker.batches().concat().len() == 2).await;
+    run.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unreadable_shard_shows_for_as_long_as_it_is_whatever_the_others_do() {
+    let world = World::new(2);
+    world.stream.break_shard(1, true);
+    let run = world.start(batch_size(10), &succeeding());
+    until("it shows", async || run.status().last_processing_result.starts_with("PROBLEM: ")).await;
+    for _ in 0..100 {
+        put(&world, 2, 1);
+        tokio::time::sleep(Duration::from_millis(337)).await;
+        assert_eq!(run.status().last_processing_result, "PROBLEM: broken on purpose");
+    }
+    world.stream.break_shard(1, false);
+    until("it is over", async || run.status().last_processing_result == "OK").await;
+    run.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_of_a_window_leaves_room_for_its_state() {
+    let world = World::new(1);
+    let large = "x".repeat(60_000);
+    (0..120).for_each(|_| {
+        world.stream.put(1, &large);
+    });
+    let state = "y".repeat(1_000_000);
+    let invoker = Arc::new(FakeInvoker::deciding_on_event(move |event| {
+        assert!(event.to_string().len() <= pelton_engine::MAXIMUM_PAYLOAD_BYTES, "{} bytes", event.to_string().len());
+        Reply::Returns(json!({ "state": { "gathered": state } }))
+    }));
+    let windows = StreamSettings { tumbling_window: Duration::from_secs(60), ..settings() };
+    let run = world.start(Mapping { batch_size: 10_000, ..mapping(windows) }, &invoker);
+    until("all is delivered", async || run.shard(1).position == "120").await;
+    run.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_invocation_of_a_window_gets_too_old_as_records_do() {
+    let world = World::new(1);
+    put(&world, 1, 1);
+    let invoker = Arc::new(FakeInvoker::deciding_on_event(|event| match event["isFinalInvokeForWindow"] == true {
+        true => Reply::Raises,
+        false => Reply::Returns(json!({ "state": {} })),
+    }));
+    let windows = StreamSettings {
+        tumbling_window: Duration::from_secs(10),
+        maximum_record_age: Some(Duration::from_secs(60)),
+        ..settings()
+    };
+    let run = world.start(mapping(windows), &invoker);
+    until("it is given up", async || !failures(&world).is_empty()).await;
+    let [(first, last, 0, Condition::RecordAgeExceeded, _)] = &failures(&world)[..] else {
+        panic!("{:?}", failures(&world))
+    };
+    assert_eq!((first.as_str(), last.as_str()), ("1", "1"), "the last record that the window has processed");
+    put(&world, 1, 1);
+    until("the lane goes on", async || run.shard(1).position == "2").await;
     run.stop().await;
 }

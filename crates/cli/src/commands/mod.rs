@@ -1,8 +1,10 @@
 //! One file a command.
 
 pub mod check;
+pub mod checkpoint;
 pub mod completions;
 pub mod filter;
+pub mod replay;
 pub mod run;
 pub mod schema;
 pub mod status;

@@ -2,7 +2,7 @@
 mod deliver;
 mod fetch;
 mod parse;
-mod place;
+pub mod place;
 mod queue;
 mod replayer;
 mod select;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use pelton_config::Configuration;
 use pelton_core::{Arn, FunctionName};
 use pelton_source_sqs::SqsSource;
@@ -24,7 +24,7 @@ use self::queue::{AfterSuccess, Tally};
 use self::replayer::{Mode, Replayer, Settings};
 use super::run::signals::Signals;
 use crate::aws::Aws;
-use crate::output;
+use crate::{logging, output};
 
 /// Exit status where what is to be replayed, or the file, can't be used.
 pub const UNUSABLE: u8 = 2;
@@ -57,12 +57,13 @@ or the configuration file can't be used, 130 interrupted.";
 
 /// The command line of `pelton replay`.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("failed").required(true).args(["record", "from_queue"])))]
 pub struct ReplayArguments {
     /// The configuration file
     #[arg(long = "config", short = 'c', value_name = "FILE", default_value = "pelton.yaml")]
     config: PathBuf,
     /// Failure records in a file; - reads standard input
-    #[arg(long, value_name = "FILE|-", required_unless_present = "from_queue", conflicts_with = "from_queue")]
+    #[arg(long, value_name = "FILE|-")]
     record: Option<PathBuf>,
     /// Failure records in a queue
     #[arg(long, value_name = "ARN")]
@@ -74,7 +75,7 @@ pub struct ReplayArguments {
     #[arg(long, value_name = "NAME")]
     function: Option<FunctionName>,
     /// Delete each message of the queue that was replayed
-    #[arg(long, requires = "from_queue", conflicts_with = "dry_run")]
+    #[arg(long, conflicts_with_all = ["record", "dry_run"])]
     delete: bool,
     /// Records of one invocation, 1 to 10,000, of those that are read from a stream; the mapping's BatchSize by default
     #[arg(long, value_name = "N", value_parser = batch_size)]
@@ -92,6 +93,7 @@ fn batch_size(text: &str) -> Result<NonZeroUsize, String> {
 /// Replays until everything was tried, or a signal comes: the invocation under way is waited for, a second signal exits
 /// at once. An error means that nothing was tried.
 pub async fn replay(arguments: ReplayArguments) -> anyhow::Result<ExitCode> {
+    logging::start();
     let failures = match &arguments.record {
         Some(file) => parse::parse(&read(file)?).with_context(|| format!("{} can't be replayed", name_of(file)))?,
         None => Vec::new(),

@@ -1,9 +1,9 @@
 //! `pelton run`: everything put together, until a signal.
 mod changes;
 mod file;
-mod parts;
-mod running;
-mod signals;
+pub mod parts;
+pub mod running;
+pub mod signals;
 mod surroundings;
 
 use std::path::Path;

@@ -6,9 +6,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use pelton_engine::MappingStatus;
 
+mod shards;
 mod table;
 
 use crate::output;
+use shards::shards;
 use table::{Rates, table};
 
 /// An answer comes from memory, so a process that takes longer hangs.
@@ -18,20 +20,24 @@ const CURSOR_HOME: &str = "\x1b[H";
 const CLEAR_LINE: &str = "\x1b[K";
 const CLEAR_BELOW: &str = "\x1b[J";
 
-/// Prints the table once, or every second until Ctrl-C. A first request that fails is an error; later on it is shown,
+/// Prints the table, and that of the shards if it is asked for, once, or every second until Ctrl-C. A first request that fails is an error; later on it is shown,
 /// and tried again, as Pelton may just be starting anew.
-pub fn status(url: &str, watch: bool) -> anyhow::Result<ExitCode> {
+pub fn status(url: &str, watch: bool, with_shards: bool) -> anyhow::Result<ExitCode> {
     let url = endpoint(url);
     let mut mappings = fetch(&url)?;
+    let text = |mappings: &[MappingStatus], rates: Option<&Rates>| {
+        let shards = if with_shards { format!("\n{}", shards(mappings)) } else { String::new() };
+        table(mappings, rates, jiff::Timestamp::now()) + &shards
+    };
     if !watch {
-        output::print(&table(&mappings, None, jiff::Timestamp::now()))?;
+        output::print(&text(&mappings, None))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut rates = Rates::default();
     let mut screen = Screen::new();
     loop {
         rates.observe(&mappings, jiff::Timestamp::now());
-        if !screen.show(&table(&mappings, Some(&rates), jiff::Timestamp::now()))? {
+        if !screen.show(&text(&mappings, Some(&rates)))? {
             return Ok(ExitCode::SUCCESS);
         }
         mappings = loop {

@@ -107,7 +107,7 @@ mod tests {
         let policy = Policy { maximum_receives: Some(3), ..QUEUE };
         let verdicts = next(&[record(0, None, 2), record(1, None, 3)], &failed, &policy);
         assert_eq!(verdicts, [Next::Return, Next::ReportAndReturn]);
-        let policy = Policy { maximum_receives: Some(5), maximum_retry_attempts: Some(2), ..QUEUE };
+        let policy = Policy { maximum_receives: Some(5), maximum_retry_attempts: Some(2) };
         let verdicts = next(&[record(0, None, 2), record(1, None, 3)], &failed, &policy);
         assert_eq!(verdicts, [Next::Return, Next::GiveUp], "MaximumRetryAttempts 2 allows three attempts");
     }

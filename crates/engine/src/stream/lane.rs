@@ -168,12 +168,21 @@ pub(crate) struct Lane {
     refusals: Backoff,
     settled: Option<SequenceNumber>,
     window: Option<OpenWindow>,
+    /// Nothing was settled in the open window yet.
+    is_fresh: bool,
+    /// The end of the last window that was closed: a record that comes later than that belongs to the next one.
+    closed_until: Option<Timestamp>,
+    /// What the lane whose window it ends had settled.
+    left_at: Option<SequenceNumber>,
+    /// Counted attempts of the work that is under way.
+    running_attempts: u32,
 }
 
 impl Lane {
     /// A lane that has settled so far, and whose window is open.
     pub fn new(rules: Rules, settled: Option<SequenceNumber>, window: Option<OpenWindow>) -> Self {
-        Self {
+        let is_too_large = window.as_ref().is_some_and(window::is_too_large);
+        let mut lane = Self {
             rules,
             batcher: Batcher::new(rules.limits),
             work: VecDeque::new(),
@@ -183,19 +192,36 @@ impl Lane {
             refusals: Backoff::new(SERVICE_PAUSE, LONGEST_SERVICE_PAUSE),
             settled,
             window,
+            is_fresh: false,
+            closed_until: None,
+            left_at: None,
+            running_attempts: 0,
+        };
+        if is_too_large {
+            lane.end_window(true);
         }
+        lane
     }
 
     /// A lane that takes no records: it ends a window that was left over by a lane that is no more, before its time.
-    pub fn ending(rules: Rules, window: OpenWindow) -> Self {
-        let mut lane = Self::new(rules, None, Some(window));
-        lane.end_window(true);
+    pub fn ending(rules: Rules, window: OpenWindow, left_at: Option<SequenceNumber>) -> Self {
+        let mut lane = Self { left_at, ..Self::new(rules, None, Some(window)) };
+        if lane.work.is_empty() {
+            lane.end_window(true);
+        }
         lane
     }
 
     /// What the lane has settled, and its open window.
     pub fn state(&self) -> pelton_core::Lane {
-        pelton_core::Lane { settled: self.settled.clone(), window: self.window.clone() }
+        let settled = self.settled.as_ref().or(self.left_at.as_ref());
+        pelton_core::Lane { settled: settled.cloned(), window: self.window.clone() }
+    }
+
+    /// What a checkpoint keeps of the lane: not a window in which nothing was settled, because that begins anew by itself.
+    pub fn kept(&self) -> pelton_core::Lane {
+        let window = self.window.clone().filter(|_| !self.is_fresh);
+        pelton_core::Lane { settled: self.settled.clone(), window }
     }
 
     /// Whether a window is open.
@@ -221,6 +247,7 @@ impl Lane {
     /// Counted attempts of the batch that is being tried.
     pub fn attempts(&self) -> u32 {
         match self.work.front() {
+            _ if self.is_running => self.running_attempts,
             Some(Work::Try(batch)) => batch.attempts,
             _ => 0,
         }
@@ -239,10 +266,15 @@ impl Lane {
         };
         let batch = match front {
             Work::Report(_) => return self.start(front),
-            Work::Try(batch) if batch.kind != Kind::Records => batch,
+            Work::Try(batch) if batch.kind != Kind::Records => {
+                if self.time_left(&batch, now).is_some_and(|left| left.is_zero()) {
+                    return self.start(Work::Report(too_old(batch)));
+                }
+                batch
+            }
             Work::Try(batch) => match self.without_too_old(batch, now) {
-                Ok(batch) => batch,
-                Err(given_up) => return self.start(Work::Report(given_up)),
+                Work::Try(batch) => batch,
+                given_up => return self.start(given_up),
             },
         };
         if let Some(until) = self.not_before.filter(|until| *until > now.instant) {
@@ -255,29 +287,36 @@ impl Lane {
 
     fn start(&mut self, work: Work) -> Ready {
         self.is_running = true;
+        self.running_attempts = match &work {
+            Work::Try(batch) => batch.attempts,
+            Work::Report(given_up) => given_up.batch.attempts,
+        };
         Ready::Start(work)
     }
 
-    /// How long the first record to become too old may still be tried.
+    /// How long the first record to become too old may still be tried. The end of a window is as old as its window's
+    /// last instant.
     pub fn time_left(&self, batch: &Batch, now: Now) -> Option<Duration> {
-        let left = |it: &Pending| attempt::time_left(it.record.arrived_at, now.wall, self.rules.maximum_age);
-        batch.records.iter().filter_map(left).min()
+        let left = |arrived_at| attempt::time_left(arrived_at, now.wall, self.rules.maximum_age);
+        if batch.kind == Kind::Records {
+            return batch.records.iter().filter_map(|it| left(it.record.arrived_at)).min();
+        }
+        left(self.window.as_ref().map(|window| window::end_of(window.start, self.rules.window)))
     }
 
     /// Splits what is too old off the front of a batch: that is given up first, and the rest waits behind it, with the
     /// attempts it has had.
-    fn without_too_old(&mut self, mut batch: Batch, now: Now) -> Result<Batch, GivenUp> {
+    fn without_too_old(&mut self, mut batch: Batch, now: Now) -> Work {
         let arrivals = batch.records.iter().map(|it| it.record.arrived_at);
-        let (alike, too_old) = attempt::front_by_age(arrivals, now.wall, self.rules.maximum_age);
+        let (alike, are_too_old) = attempt::front_by_age(arrivals, now.wall, self.rules.maximum_age);
         let rest = batch.records.split_off(alike);
         if !rest.is_empty() {
             self.work.push_front(Work::Try(Batch { records: rest, ..batch }));
         }
-        if !too_old {
-            return Ok(batch);
+        if !are_too_old {
+            return Work::Try(batch);
         }
-        let attempts = batch.attempts.saturating_add(1);
-        Err(GivenUp { batch, condition: Condition::RecordAgeExceeded, response: None, attempts })
+        Work::Report(too_old(batch))
     }
 
     /// Makes a batch of what waits, if one is due; with windows, one that stays within its window.
@@ -291,10 +330,10 @@ impl Lane {
         }
         let length = self.rules.window;
         // A record that comes late belongs to the window that is open.
-        let open_since = self.window.as_ref().map(|window| window.start);
+        let (open_since, closed_until) = (self.window.as_ref().map(|window| window.start), self.closed_until);
         let window_of = |it: &Pending| {
             let own = window::start_of(it.record.arrived_at.unwrap_or(now.wall), length);
-            open_since.map_or(own, |open| own.max(open))
+            own.max(open_since.or(closed_until).unwrap_or(own))
         };
         let first = self.batcher.iter().next().map(window_of);
         let is_over = |start: Timestamp| {
@@ -313,7 +352,10 @@ impl Lane {
                 let mut records = self.batcher.take();
                 let beyond = records.split_off(inside.min(records.len()));
                 self.batcher.put_back(beyond);
-                self.window.get_or_insert_with(|| window::open(start));
+                if self.window.is_none() {
+                    self.window = Some(window::open(start));
+                    self.is_fresh = true;
+                }
                 self.work.push_back(Work::Try(Batch { records, attempts: 0, kind: Kind::Records }));
             }
         }
@@ -404,24 +446,38 @@ impl Lane {
 
     fn keep_state(&mut self, state: Option<String>) {
         let (Some(window), Some(state)) = (&mut self.window, state) else { return };
-        let is_too_large = state.len() > window::MAXIMUM_STATE_BYTES;
         window.state = state;
-        if is_too_large {
+        if window::is_too_large(window) {
             self.end_window(true);
         }
     }
 
     /// After the last invocation of a window: closes it, or, after an early one, begins it anew without state.
     fn window_is_over(&mut self, batch: &Batch) -> bool {
-        let Kind::WindowEnd { .. } = batch.kind else { return false };
-        self.window = None;
+        let Kind::WindowEnd { is_early } = batch.kind else { return false };
+        // The rest of the batch that made the state too large is of the same window.
+        let has_rest = self.work.iter().any(|work| matches!(work, Work::Try(rest) if rest.kind == Kind::Records));
+        let ended = self.window.take();
+        if let Some(window) = ended.as_ref().filter(|_| !is_early) {
+            self.closed_until = Some(window::end_of(window.start, self.rules.window));
+        }
+        let ended = ended.filter(|_| is_early && has_rest);
+        self.window = ended.map(|window| window::open(window.start));
+        self.is_fresh = true;
         true
     }
 
     fn settle(&mut self, records: Vec<Pending>, disposition: Disposition) -> Settled {
         if let Some(number) = records.last().and_then(|last| last.record.id.parse().ok()) {
             self.settled = Some(number);
+            self.is_fresh = false;
         }
         Settled { tickets: records.into_iter().map(|it| (it.ticket, disposition)).collect(), ..Settled::default() }
     }
+}
+
+/// The discarding counts as an attempt (spec 5.4).
+fn too_old(batch: Batch) -> GivenUp {
+    let attempts = batch.attempts.saturating_add(1);
+    GivenUp { batch, condition: Condition::RecordAgeExceeded, response: None, attempts }
 }

@@ -1,4 +1,7 @@
 //! One shard: read ahead, hand records to lanes by their keys, settle in order, keep the checkpoint. One task, one loop.
+mod kept;
+mod trimmed;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,6 +16,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::kept::{restored, to_keep};
 use crate::Backoff;
 use crate::batcher::{Limits, MAXIMUM_PAYLOAD_BYTES};
 use crate::idle::idle;
@@ -23,6 +27,7 @@ use crate::stream::lane_of;
 use crate::stream::pace::Pace;
 use crate::stream::step::{Context, Shared};
 use crate::stream::watermark::Watermark;
+use crate::stream::window;
 
 /// Records that one read asks for at most (GetRecords: 10,000 for Kinesis; DynamoDB gives 1,000).
 const MOST_RECORDS: usize = 10_000;
@@ -91,6 +96,8 @@ pub(crate) struct Shard {
     settled: Checkpoint,
     is_dirty: bool,
     steps: FuturesUnordered<Boxed<(usize, Work, Done)>>,
+    /// Those of them that are invocations, or wait for one.
+    invoking: usize,
     read: Option<Boxed<Read>>,
     cursor: Option<Cursor>,
     pace: Pace,
@@ -101,7 +108,8 @@ pub(crate) struct Shard {
     read_to: Option<Timestamp>,
     has_ended: bool,
     is_missing: bool,
-    has_read: bool,
+    /// Up to when the shard is known to have been read; `None`: never.
+    known_to: Option<Timestamp>,
     progress: ShardProgress,
 }
 
@@ -120,7 +128,7 @@ impl Shard {
         let rules = Rules {
             limits: Limits {
                 records: mapping.batch_size,
-                bytes: MAXIMUM_PAYLOAD_BYTES,
+                bytes: MAXIMUM_PAYLOAD_BYTES - settings.map_or(0, |it| window::reserve(it.tumbling_window)),
                 window: mapping.batching_window,
             },
             policy: Policy {
@@ -144,6 +152,7 @@ impl Shard {
             settled: Checkpoint { lanes: Vec::new(), ..checkpoint },
             is_dirty: false,
             steps: FuturesUnordered::new(),
+            invoking: 0,
             read: None,
             cursor: Some(Cursor::at(position)),
             pace: Pace::new(shared.source.idle_wait(), shared.source.is_pushed()),
@@ -154,7 +163,7 @@ impl Shard {
             read_to: None,
             has_ended: false,
             is_missing: false,
-            has_read: false,
+            known_to: checkpoint.arrived_at,
             progress,
             shared,
             store,
@@ -175,7 +184,7 @@ impl Shard {
             wake = earliest(wake, self.start_write(now.instant));
             self.show();
             let is_quiet = self.steps.is_empty() && self.write.is_none() && !self.is_dirty;
-            if is_quiet && (is_stopping || self.is_missing) {
+            if is_quiet && (is_stopping || self.is_missing && self.lanes.iter().all(Lane::is_drained)) {
                 self.release().await;
                 return if is_stopping { ShardEnd::Stopped } else { ShardEnd::Missing };
             }
@@ -215,13 +224,15 @@ impl Shard {
 
     /// Starts what lanes can do now. Gives the time when one of them can do more.
     fn start_steps(&mut self, now: Now) -> Option<Instant> {
-        if self.is_missing {
-            return None;
-        }
         let mut wake = None;
-        for (index, lane) in self.lanes.iter_mut().enumerate() {
+        // Those that only end windows stand behind the others and are not to wait for them.
+        for (index, lane) in self.lanes.iter_mut().enumerate().rev() {
+            if self.invoking >= self.lanes_with_records {
+                break;
+            }
             match lane.next(now) {
                 Ready::Start(work) => {
+                    self.invoking += usize::from(matches!(work, Work::Try(_)));
                     let time_left = match &work {
                         Work::Try(batch) => lane.time_left(batch, now),
                         Work::Report(_) => None,
@@ -250,7 +261,7 @@ impl Shard {
         let most = MOST_RECORDS.max(self.rules.limits.records * self.lanes_with_records);
         let most_bytes = MAXIMUM_PAYLOAD_BYTES * (self.lanes_with_records + 1);
         let has_room = self.order.len() < most && self.bytes < most_bytes;
-        if self.read.is_some() || self.has_ended || self.is_missing || !has_room {
+        if self.read.is_some() || self.has_ended || !has_room {
             return None;
         }
         if let Some(due) = self.pace.due().filter(|due| *due > now) {
@@ -280,8 +291,9 @@ impl Shard {
             }
         };
         self.read_backoff.reset();
+        self.is_missing = false;
         self.assignment.opened.cancel();
-        if watch.works(Part::Source) {
+        if watch.works_of(&self.assignment.lease.partition, Part::Source) {
             tracing::info!(source = %watch.mapping.event_source, "the event source can be polled again");
         }
         self.note_trimmed(&polled, began_at);
@@ -325,7 +337,7 @@ impl Shard {
         let watch = &self.shared.watch;
         watch.metrics.source_errors.inc();
         self.is_missing = error.kind == ErrorKind::Missing;
-        if watch.trouble(Part::Source, &error.message) {
+        if watch.trouble_of(&self.assignment.lease.partition, Part::Source, &error.message) {
             tracing::warn!(shard = %self.assignment.lease.partition, %error, "a shard can't be read, trying again");
         }
         // Whoever begins with the latest record must have begun before anything else happens.
@@ -335,32 +347,9 @@ impl Shard {
         self.pace.failed(now, self.read_backoff.next_delay_or(error.retry_after()));
     }
 
-    /// Says so when records are gone that were never read.
-    fn note_trimmed(&mut self, polled: &Polled, now: Timestamp) {
-        let is_first = !std::mem::replace(&mut self.has_read, true);
-        let since = self.assignment.checkpoint.arrived_at;
-        let is_older_than_retention = match (since, self.assignment.retention) {
-            (Some(since), Some(retention)) => since.saturating_add(retention).is_ok_and(|end| end < now),
-            _ => false,
-        };
-        if !polled.trimmed && !(is_first && is_older_than_retention) {
-            return;
-        }
-        let oldest = polled.records.first().and_then(|record| record.arrived_at);
-        let since = since.map_or("its beginning".to_owned(), |since| since.to_string());
-        let oldest = oldest.map_or("what comes next".to_owned(), |oldest| oldest.to_string());
-        let message = format!(
-            "{}: the position in the checkpoint is older than the stream's oldest record: reading goes on there, and \
-             records that arrived between {since} and {oldest} may have been missed",
-            self.assignment.lease.partition
-        );
-        self.shared.watch.metrics.trimmed.inc();
-        self.shared.watch.note_error(&message);
-        tracing::error!(shard = %self.assignment.lease.partition, since, oldest, "records were trimmed before they were read");
-    }
-
     fn step_done(&mut self, lane: usize, work: Work, done: Done) {
         let now = self.now();
+        self.invoking -= usize::from(matches!(work, Work::Try(_)));
         let Settled { tickets, retried, halved, window_ended } = self.lanes[lane].done(work, done, now);
         let metrics = &self.shared.watch.metrics;
         metrics.retries.inc_by(retried.into());
@@ -417,14 +406,14 @@ impl Shard {
             Ok(()) => {
                 self.store_backoff.reset();
                 self.write_not_before = None;
-                if self.shared.watch.works(Part::Store) {
+                if self.shared.watch.works_of(&self.assignment.lease.partition, Part::Store) {
                     tracing::info!("checkpoints can be written again");
                 }
                 true
             }
             Err(StoreError::LeaseLost { .. }) => false,
             Err(error) => {
-                if self.shared.watch.trouble(Part::Store, &error.to_string()) {
+                if self.shared.watch.trouble_of(&self.assignment.lease.partition, Part::Store, &error.to_string()) {
                     tracing::warn!(shard = %self.assignment.lease.partition, %error, "a checkpoint can't be written, trying again");
                 }
                 self.is_dirty = true;
@@ -485,35 +474,4 @@ fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
     }
-}
-
-/// The lanes as they were at the checkpoint. Where their number has changed, a window that was open can't go on: its
-/// keys are spread otherwise now. It ends early, so that the function gets its state.
-fn restored(checkpoint: &Checkpoint, count: usize, rules: Rules) -> Vec<Lane> {
-    let (with_records, left_over): (Vec<_>, Vec<_>) =
-        checkpoint.lanes.iter().partition(|lane| lane.settled.is_some() || lane.window.is_none());
-    let go_on = with_records.len() == count && !rules.window.is_zero();
-    let mut lanes: Vec<Lane> = (0..count)
-        .map(|index| {
-            let before = with_records.get(index).filter(|_| go_on);
-            Lane::new(rules, before.and_then(|lane| lane.settled.clone()), before.and_then(|lane| lane.window.clone()))
-        })
-        .collect();
-    let ending = if go_on { left_over } else { checkpoint.lanes.iter().collect() };
-    lanes.extend(ending.into_iter().filter_map(|lane| Some(Lane::ending(rules, lane.window.clone()?))));
-    lanes
-}
-
-/// What the checkpoint keeps of lanes. A window in which nothing was settled yet begins anew by itself; a lane that only
-/// ends a window is told from others by having settled nothing.
-fn to_keep(lanes: &[Lane], with_records: usize) -> Vec<pelton_core::Lane> {
-    let keep = |(index, lane): (usize, &Lane)| {
-        let state = lane.state();
-        match (index < with_records, &state.settled) {
-            (true, None) => Some(pelton_core::Lane::default()),
-            (true, Some(_)) => Some(state),
-            (false, _) => state.window.is_some().then_some(state),
-        }
-    };
-    lanes.iter().enumerate().filter_map(keep).collect()
 }

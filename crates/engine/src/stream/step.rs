@@ -70,7 +70,7 @@ impl Context {
                 None => std::future::pending().await,
             }
         };
-        let _slot = tokio::select! {
+        let slot = tokio::select! {
             biased;
             () = self.stop.cancelled() => return Done::Undone,
             slot = slot => slot,
@@ -93,6 +93,8 @@ impl Context {
             shared.invoker.invoke(&shared.watch.mapping.function, event.clone()).await
         };
         metrics.duration.observe(started.elapsed().as_secs_f64());
+        // Not for as long as a success is reported.
+        drop(slot);
         match result {
             Ok(response) => self.answered(batch, window, &event, response).await,
             Err(error) if error.kind == ErrorKind::Payload => {

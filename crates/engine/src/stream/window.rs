@@ -8,8 +8,18 @@ use pelton_core::{Arn, OpenWindow, PartitionId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::batcher::MAXIMUM_PAYLOAD_BYTES;
+
 /// The most bytes of state that a window may gather: 1 MB. A larger one ends its window early.
-pub(crate) const MAXIMUM_STATE_BYTES: usize = 1_048_576;
+const MAXIMUM_STATE_BYTES: usize = 1_048_576;
+/// The most that the last invocation of a window can be given: an event without records.
+const LARGEST_STATE_BYTES: usize = MAXIMUM_PAYLOAD_BYTES - 1_024;
+
+/// What is left free of an event for its state and for what else a window adds to it; nothing without a window.
+pub(crate) fn reserve(length: Duration) -> usize {
+    const FRAME: usize = 1_024;
+    if length.is_zero() { 0 } else { MAXIMUM_STATE_BYTES + FRAME }
+}
 
 /// The first state of every window.
 pub(crate) const NO_STATE: &str = "{}";
@@ -31,6 +41,11 @@ pub(crate) fn end_of(start: Timestamp, length: Duration) -> Timestamp {
 /// A window that has just begun.
 pub(crate) fn open(start: Timestamp) -> OpenWindow {
     OpenWindow { start, state: NO_STATE.into() }
+}
+
+/// Whether a window has gathered more state than it may.
+pub(crate) fn is_too_large(window: &OpenWindow) -> bool {
+    window.state.len() > MAXIMUM_STATE_BYTES
 }
 
 /// What makes an invocation one of a window.
@@ -72,7 +87,7 @@ pub(crate) fn event(records: Bytes, call: Call<'_>) -> Bytes {
 }
 
 /// The state in a function's answer. An answer without one is a failed invocation; the text says what it lacks.
-pub(crate) fn state_of(payload: &[u8]) -> Result<String, String> {
+pub fn state_of(payload: &[u8]) -> Result<String, String> {
     #[derive(Deserialize)]
     struct Answer {
         #[serde(default)]
@@ -81,6 +96,10 @@ pub(crate) fn state_of(payload: &[u8]) -> Result<String, String> {
     let lacks = |what: &str| format!("a function of a tumbling window must return an object with its state: {what}");
     let answer: Answer = serde_json::from_slice(payload).map_err(|error| lacks(&error.to_string()))?;
     match answer.state.map(|state| state.get().to_owned()) {
+        // It could never be handed to the window's last invocation.
+        Some(state) if state.len() > LARGEST_STATE_BYTES => {
+            Err(format!("the state of {} bytes is larger than an event can hold", state.len()))
+        }
         Some(state) if state.starts_with('{') => Ok(state),
         Some(_) => Err(lacks("state is not an object")),
         None => Err(lacks("there is no state")),

@@ -4,10 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pelton_core::{Arn, Destination, Mapping, MappingId, StartingPosition, Store, StreamSettings};
+use pelton_core::{
+    Arn, Destination, Mapping, MappingId, ShardState, StartingPosition, Store, StreamId, StreamSettings,
+};
 use pelton_engine::{MappingStatus, Plan, ShardStatus, Shutdown, Supervisor};
 use pelton_store::MemoryStore;
 use pelton_testkit::{FakeClock, FakeDestination, FakeInvoker, FakeStream};
+
+#[allow(unused_imports, reason = "test support: each test file uses its own part")]
+pub use super::gate::{Gate, Log};
 
 pub const NOW: &str = "2026-01-01T00:00:00Z";
 
@@ -57,6 +62,11 @@ impl World {
     }
 
     pub fn start(&self, mapping: Mapping, invoker: &Arc<FakeInvoker>) -> Run {
+        self.start_on(self.store.clone(), mapping, invoker)
+    }
+
+    /// Starts with a store of its own, such as a [`Gate`] to the common one.
+    pub fn start_on(&self, store: Arc<dyn Store>, mapping: Mapping, invoker: &Arc<FakeInvoker>) -> Run {
         let mut supervisor = Supervisor::new(self.clock.clone());
         supervisor.start(Plan {
             mapping,
@@ -64,9 +74,15 @@ impl World {
             invoker: invoker.clone(),
             on_success: None,
             on_failure: Some(self.failures.clone() as Arc<dyn Destination>),
-            store: Some(self.store.clone() as Arc<dyn Store>),
+            store: Some(store),
         });
         Run { supervisor }
+    }
+
+    /// The rows of the store.
+    pub async fn rows(&self) -> Vec<ShardState> {
+        let stream = StreamId { mapping: MappingId::of("stream", "work"), incarnation: "0".into() };
+        self.store.shards(&stream).await.unwrap()
     }
 
     pub fn at(&self, text: &str) -> Timestamp {

@@ -32,7 +32,8 @@ impl Failure {
     /// Names it in a message.
     pub fn describe(&self) -> String {
         match &self.given {
-            Given::Range(range) => format!("{} {}..={}", range.shard, range.start, range.end),
+            Given::Range(Range { shard, start, end, .. }) if start == end => format!("{shard} {start}"),
+            Given::Range(Range { shard, start, end, .. }) => format!("{shard} {start} to {end}"),
             Given::Event(_) => format!("request {}", self.request_id),
         }
     }

@@ -1,19 +1,16 @@
-//! What mappings are put together from: local functions, and SDK clients of each region, made once.
+//! What mappings are put together from: sources, local functions, and SDK clients of each region, made once.
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use pelton_core::{Destination, DestinationArn, Invoker, Mapping, Source, Store, SystemClock};
+use pelton_core::{Destination, DestinationArn, Invoker, Mapping, Source, Store};
 use pelton_destinations::Clients;
 use pelton_engine::Plan;
 use pelton_invoke::{LambdaInvoker, ProcessFunction};
-use pelton_source_dynamodb::DynamoDbSource;
-use pelton_source_kinesis::KinesisSource;
-use pelton_source_sqs::SqsSource;
 
 use super::running::Functions;
 use crate::aws::Aws;
+use crate::sources::Sources;
 
 /// How long a function's role is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -21,33 +18,19 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub struct Parts {
     aws: Aws,
     functions: Functions,
-    queues: BTreeMap<String, pelton_source_sqs::Client>,
-    kinesis: BTreeMap<String, pelton_source_kinesis::Client>,
-    dynamodb: BTreeMap<String, pelton_source_dynamodb::Client>,
+    sources: Sources,
     clients: BTreeMap<String, Clients>,
     store: Option<Arc<dyn Store>>,
 }
 
 impl Parts {
     pub fn new(aws: Aws, functions: Functions, store: Option<Arc<dyn Store>>) -> Self {
-        Self {
-            aws,
-            functions,
-            queues: BTreeMap::new(),
-            kinesis: BTreeMap::new(),
-            dynamodb: BTreeMap::new(),
-            clients: BTreeMap::new(),
-            store,
-        }
+        Self { sources: Sources::new(aws.clone()), aws, functions, clients: BTreeMap::new(), store }
     }
 
     /// Takes a store, for mappings that come later.
     pub fn keep_state_in(&mut self, store: Arc<dyn Store>) {
         self.store = Some(store);
-    }
-
-    pub fn store(&self) -> Option<&Arc<dyn Store>> {
-        self.store.as_ref()
     }
 
     pub fn aws(&self) -> &Aws {
@@ -66,10 +49,8 @@ impl Parts {
         start: Functions,
     ) -> Vec<Arc<ProcessFunction>> {
         if let Some(aws) = aws {
+            self.sources = Sources::new(aws.clone());
             self.aws = aws;
-            self.queues.clear();
-            self.kinesis.clear();
-            self.dynamodb.clear();
             self.clients.clear();
         }
         let ended = stop.iter().filter_map(|name| self.functions.remove(name)).collect();
@@ -95,30 +76,9 @@ impl Parts {
     }
 
     async fn source(&mut self, mapping: &Mapping) -> anyhow::Result<Arc<dyn Source>> {
-        let (arn, region) = (mapping.event_source.clone(), mapping.event_source.region().to_owned());
-        let interval = mapping.stream.as_ref().and_then(|stream| stream.poll_interval);
-        let interval = interval.unwrap_or_else(|| self.aws.poll_interval(arn.service()));
-        let identity = if arn.service() == "kinesis" { self.role(mapping).await } else { String::new() };
-        let aws = &self.aws;
-        Ok(match arn.service() {
-            "kinesis" => {
-                let client = self.kinesis.entry(region.clone());
-                let client = client.or_insert_with(|| pelton_source_kinesis::Client::new(&aws.kinesis_config(&region)));
-                let source = KinesisSource::new(client.clone(), arn, identity, interval);
-                Arc::new(source.with_context(|| format!("{} can't be read", mapping.event_source))?)
-            }
-            "dynamodb" => {
-                let client = self.dynamodb.entry(region.clone());
-                let client = client
-                    .or_insert_with(|| pelton_source_dynamodb::Client::new(&aws.dynamodb_streams_config(&region)));
-                Arc::new(DynamoDbSource::new(client.clone(), arn, interval, Arc::new(SystemClock)))
-            }
-            _ => {
-                let client = self.queues.entry(region.clone());
-                let client = client.or_insert_with(|| pelton_source_sqs::Client::new(&aws.sqs_config(&region)));
-                Arc::new(SqsSource::new(client.clone(), arn, mapping.batching_window, self.aws.idle_wait()))
-            }
-        })
+        let is_kinesis = mapping.event_source.service() == "kinesis";
+        let identity = if is_kinesis { self.role(mapping).await } else { String::new() };
+        self.sources.source(mapping, identity)
     }
 
     /// The function's execution role, which records of Kinesis name. A local process has none: it gets one of its name.

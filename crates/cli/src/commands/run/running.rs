@@ -99,6 +99,9 @@ impl Running {
             tracing::warn!(
                 "a mapping that was changed was cut off at the end of the grace period: what was in flight is delivered again"
             );
+            if let Some(state) = &self.state {
+                state.release(self.supervisor.owner(), &changes.iter().map(|change| change.id).collect()).await;
+            }
         }
         for change in changes {
             let outcome = self.put_into_force(change).await.map_err(|error| format!("{error:#}"));
@@ -114,9 +117,8 @@ impl Running {
         self.made.remove(&id);
         let Some(mapping) = &change.to else {
             self.supervisor.forget(id);
-            // A mapping that is deleted takes its checkpoints with it, as in AWS.
-            if let Some(store) = self.parts.store() {
-                store.forget(id).await.context("its checkpoints can't be deleted")?;
+            if let Some(state) = &self.state {
+                state.try_forget(id).await.context("its checkpoints can't be deleted")?;
             }
             tracing::info!(mapping = %id, "a mapping was deleted through the API");
             return Ok(());
@@ -210,16 +212,16 @@ impl Running {
             tracing::warn!(
                 "a changed mapping was cut off at the end of the grace period: what was in flight is delivered again"
             );
+            if let Some(state) = &self.state {
+                state.release(self.supervisor.owner(), &changes.mappings_to_stop).await;
+            }
         }
         let ended = self.parts.replace(aws, &changes.functions_to_stop, started);
         join_all(ended.iter().map(|function| function.shutdown(FUNCTION_GRACE))).await;
         for mapping in &changes.mappings_to_forget {
             self.supervisor.forget(*mapping);
-            // A mapping that is deleted takes its checkpoints with it, as in AWS.
-            if let Some(store) = self.parts.store()
-                && let Err(error) = store.forget(*mapping).await
-            {
-                tracing::error!(%mapping, %error, "the checkpoints of a deleted mapping could not be deleted");
+            if let Some(state) = &self.state {
+                state.forget(*mapping).await;
             }
         }
         let to_start = new_with_made.mappings.iter().filter(|mapping| changes.mappings_to_start.contains(&mapping.id));
@@ -267,7 +269,8 @@ fn is_same(one: &Mapping, other: &Mapping) -> bool {
     (&one.event_source, &one.function_arn) == (&other.event_source, &other.function_arn)
 }
 
-async fn start_functions(
+/// Starts local functions.
+pub async fn start_functions(
     functions: &[&Function],
     configuration: &Configuration,
     region: &str,

@@ -1,13 +1,17 @@
 //! The mappings as a table of text.
 use std::collections::HashMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use pelton_core::Arn;
-use pelton_engine::MappingStatus;
+use pelton_engine::{MappingStatus, ShardStatus};
+
+use super::shards;
+use crate::columns::columns;
+use crate::lasting::lasting;
 
 /// The longest error that is shown, in characters. The log has it whole.
 const LONGEST_ERROR: usize = 100;
-const GAP: &str = "  ";
 const HEADINGS: [&str; 9] =
     ["SOURCE", "FUNCTION", "STATE", "BACKLOG", "IN FLIGHT", "MSG/S", "PROCESSED", "FAILED", "LAST ERROR"];
 /// Columns of numbers are aligned to the right.
@@ -49,20 +53,10 @@ pub fn table(mappings: &[MappingStatus], rates: Option<&Rates>, now: Timestamp) 
     }
     let mut lines = vec![HEADINGS.map(String::from)];
     lines.extend(mappings.iter().map(|mapping| line(mapping, rates, now)));
-    let columns: Vec<usize> = (0..HEADINGS.len()).filter(|i| rates.is_some() || HEADINGS[*i] != "MSG/S").collect();
-    let width = |i: usize| lines.iter().map(|line| line[i].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..HEADINGS.len()).map(width).collect();
-    let mut text = String::new();
-    for line in &lines {
-        let cell = |i: usize| match (NUMBERS.contains(&i), widths[i]) {
-            (true, width) => format!("{:>width$}", line[i]),
-            (false, width) => format!("{:<width$}", line[i]),
-        };
-        let cells: Vec<String> = columns.iter().map(|i| cell(*i)).collect();
-        text.push_str(cells.join(GAP).trim_end());
-        text.push('\n');
-    }
-    text
+    let shown: Vec<usize> = (0..HEADINGS.len()).filter(|i| rates.is_some() || HEADINGS[*i] != "MSG/S").collect();
+    let numbers: Vec<usize> = (0..shown.len()).filter(|i| NUMBERS.contains(&shown[*i])).collect();
+    let cells = |line: &[String; 9]| shown.iter().map(|i| line[*i].clone()).collect();
+    columns(&lines.iter().map(cells).collect::<Vec<_>>(), &numbers)
 }
 
 fn line(mapping: &MappingStatus, rates: Option<&Rates>, now: Timestamp) -> [String; 9] {
@@ -71,7 +65,7 @@ fn line(mapping: &MappingStatus, rates: Option<&Rates>, now: Timestamp) -> [Stri
         resource(&mapping.event_source_arn),
         resource(&mapping.function_arn),
         printable(&mapping.state),
-        mapping.backlog.map_or_else(|| "-".into(), |backlog| backlog.to_string()),
+        backlog(mapping),
         mapping.in_flight.to_string(),
         rate.map_or_else(|| "-".into(), |rate| format!("{rate:.0}")),
         mapping.invoked.saturating_sub(mapping.failed).to_string(),
@@ -80,8 +74,27 @@ fn line(mapping: &MappingStatus, rates: Option<&Rates>, now: Timestamp) -> [Stri
     ]
 }
 
+/// Messages of a queue that wait; open shards of a stream, and how far the worst of them is behind.
+fn backlog(mapping: &MappingStatus) -> String {
+    if let Some(messages) = mapping.backlog {
+        return messages.to_string();
+    }
+    let open: Vec<&ShardStatus> = mapping.shards.iter().filter(|shard| !shards::is_at_its_end(shard)).collect();
+    // One is how far reading is behind, the other how far the function is.
+    let worst = open.iter().filter_map(|shard| shard.millis_behind_latest.max(shard.iterator_age_milliseconds)).max();
+    let count = match open.len() {
+        1 => "1 shard".to_owned(),
+        count => format!("{count} shards"),
+    };
+    match worst {
+        _ if mapping.shards.is_empty() => "-".into(),
+        Some(millis) => format!("{count}, {} behind", lasting(Duration::from_millis(millis))),
+        None => count,
+    }
+}
+
 /// `orders` of a queue's ARN, `work` or `work:live` of a function's.
-fn resource(arn: &str) -> String {
+pub(super) fn resource(arn: &str) -> String {
     match arn.parse::<Arn>() {
         Ok(arn) => arn.resource().trim_start_matches("function:").to_owned(),
         Err(_) => printable(arn),
@@ -99,16 +112,13 @@ fn error(mapping: &MappingStatus, now: Timestamp) -> String {
 }
 
 fn age(at: Timestamp, now: Timestamp) -> String {
-    match now.duration_since(at).as_secs().max(0) {
-        seconds @ 0..60 => format!("{seconds} s ago"),
-        seconds @ 60..3600 => format!("{} min ago", seconds / 60),
-        seconds @ 3600..86_400 => format!("{} h ago", seconds / 3600),
-        seconds => format!("{} d ago", seconds / 86_400),
-    }
+    // Whole seconds: a digit behind the point says nothing here.
+    let seconds = now.duration_since(at).as_secs().max(0).unsigned_abs();
+    format!("{} ago", lasting(Duration::from_secs(seconds)))
 }
 
 /// On one line, not too long, and without what would steer the terminal: a function's error text can hold anything.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let plain: String = text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
     let plain = plain.split_whitespace().collect::<Vec<_>>().join(" ");
     if plain.chars().count() <= LONGEST_ERROR {

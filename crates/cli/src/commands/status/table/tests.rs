@@ -100,3 +100,20 @@ fn tells_ages_in_words() {
         assert_eq!(age(at.parse().unwrap(), now()), words);
     }
 }
+
+#[test]
+fn the_backlog_of_a_stream_is_that_of_its_worst_open_shard() {
+    let shard = |position: &str, behind, age| ShardStatus {
+        position: position.into(),
+        millis_behind_latest: behind,
+        iterator_age_milliseconds: age,
+        ..ShardStatus::default()
+    };
+    let shown = |shards| backlog(&MappingStatus { backlog: None, shards, ..mapping("stream/orders") });
+    assert_eq!(shown(vec![]), "-");
+    assert_eq!(shown(vec![shard("TRIM_HORIZON", None, None)]), "1 shard");
+    assert_eq!(shown(vec![shard("7", Some(0), None), shard("SHARD_END", Some(9_000), None)]), "1 shard, 0 s behind");
+    let slow_function = shard("7", Some(0), Some(2_100));
+    let slow_reads = shard("7", Some(2_000), Some(0));
+    assert_eq!(shown(vec![slow_function, slow_reads, shard("7", None, None)]), "3 shards, 2.1 s behind");
+}

@@ -1,0 +1,36 @@
+//! What a checkpoint keeps of the lanes of a shard, and the lanes that are made of it. Pure.
+use pelton_core::Checkpoint;
+
+use crate::stream::lane::{Lane, Rules};
+
+/// The lanes as they were at the checkpoint. Where their number has changed, a window that was open can't go on: its
+/// keys are spread otherwise now. It ends early, so that the function gets its state.
+pub(super) fn restored(checkpoint: &Checkpoint, count: usize, rules: Rules) -> Vec<Lane> {
+    let (with_records, left_over): (Vec<_>, Vec<_>) =
+        checkpoint.lanes.iter().partition(|lane| lane.settled.is_some() || lane.window.is_none());
+    let go_on = with_records.len() == count && !rules.window.is_zero();
+    let mut lanes: Vec<Lane> = (0..count)
+        .map(|index| {
+            let before = with_records.get(index).filter(|_| go_on);
+            Lane::new(rules, before.and_then(|lane| lane.settled.clone()), before.and_then(|lane| lane.window.clone()))
+        })
+        .collect();
+    let ending = if go_on { left_over } else { checkpoint.lanes.iter().collect() };
+    lanes.extend(
+        ending.into_iter().filter_map(|lane| Some(Lane::ending(rules, lane.window.clone()?, lane.settled.clone()))),
+    );
+    lanes
+}
+
+/// What the checkpoint keeps of lanes. A lane that only ends a window is told from others by having settled nothing.
+pub(super) fn to_keep(lanes: &[Lane], with_records: usize) -> Vec<pelton_core::Lane> {
+    let keep = |(index, lane): (usize, &Lane)| {
+        let state = lane.kept();
+        match (index < with_records, &state.settled) {
+            (true, None) => Some(pelton_core::Lane::default()),
+            (true, Some(_)) => Some(state),
+            (false, _) => state.window.is_some().then_some(state),
+        }
+    };
+    lanes.iter().enumerate().filter_map(keep).collect()
+}
