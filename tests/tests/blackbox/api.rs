@@ -339,7 +339,7 @@ async fn parallel_calls_leave_no_orphan_poller(backend: Backend) {
         let (first, second) = tokio::join!(update(1), update(2));
         first.unwrap();
         second.unwrap();
-        if index % 3 != 0 {
+        if !index.is_multiple_of(3) {
             client.delete_event_source_mapping().uuid(&id).send().await.unwrap();
             waits(&client, &id, &["Deleting"], &[]).await;
             return None;
@@ -384,7 +384,8 @@ async fn updates_while_batches_are_in_flight_lose_nothing(backend: Backend) {
         .iter()
         .flat_map(|seen| seen.bodies().into_iter().map(str::to_owned).collect::<Vec<_>>())
         .collect();
-    (sent.sort(), seen.sort());
+    sent.sort();
+    seen.sort();
     assert_eq!(seen, sent, "each once: a batch in flight comes to its end before its mapping is replaced");
 }
 
