@@ -6,7 +6,7 @@ use aws_sdk_lambda::operation::get_event_source_mapping::GetEventSourceMappingOu
 use aws_sdk_lambda::types::{FilterCriteria, ScalingConfig};
 use aws_sdk_lambda::{Client, error::ProvideErrorMetadata};
 use futures_util::future::join_all;
-use pelton_tests::{Backend, Function, Pelton, Queue, eventually, mapping, on_ministack};
+use pelton_tests::{Backend, Function, Pelton, Queue, eventually, mapping, on_localstack, on_ministack};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -431,10 +431,12 @@ async fn checkpoints_live_as_long_as_the_mapping(backend: Backend) {
     assert_eq!(again[3..], all[..], "a new mapping begins at its StartingPosition");
 }
 
+on_localstack!(terraforms_calls_do_what_terraform_expects);
+
 on_ministack!(
+    terraforms_calls_do_what_terraform_expects,
     the_aws_cli_makes_changes_and_deletes_a_mapping,
     boto3_makes_a_function_through_pelton_and_maps_two_queues_to_it,
-    terraforms_calls_do_what_terraform_expects,
     what_the_api_made_survives_a_kill_and_runs_beside_the_file,
     a_reload_keeps_what_the_api_made,
     parallel_calls_leave_no_orphan_poller,
