@@ -44,8 +44,9 @@ pub struct Checkpoint {
     /// When the record at `position` arrived in the stream; `None` before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arrived_at: Option<Timestamp>,
-    /// One entry a lane, if what lanes have settled beyond `position` must be known: with tumbling windows. Their number
-    /// is the `ParallelizationFactor` they were written with.
+    /// One entry a lane, if what lanes have settled beyond `position` must be known: with more than one lane, or with
+    /// tumbling windows. Their number is the `ParallelizationFactor` they were written with; beyond it stand windows that
+    /// are yet to be ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lanes: Vec<Lane>,
 }

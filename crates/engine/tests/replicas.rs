@@ -420,3 +420,18 @@ async fn only_one_replica_reads_a_shard() {
         replica.run.stop().await;
     }
 }
+
+/// The store can't be reached, so nobody tells: what is in flight is dropped a lease after another may have begun.
+#[tokio::test(start_paused = true)]
+async fn work_in_flight_never_outlasts_its_lease_by_more_than_another_one() {
+    let mut cluster = Cluster::new(1, Duration::from_secs(1_000));
+    let only = cluster.join();
+    cluster.share(&[(&only, 1)]).await;
+    cluster.put_everywhere(1);
+    until("the function runs", async || only.run.status().in_flight == 1).await;
+    only.gate.shut();
+    tokio::time::sleep(LEASE * 12 / 10).await;
+    assert_eq!(only.run.status().in_flight, 1, "it may come to its end");
+    tokio::time::sleep(LEASE * 6 / 10).await;
+    assert_eq!(only.run.status().in_flight, 0);
+}

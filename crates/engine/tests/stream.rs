@@ -541,3 +541,29 @@ async fn the_last_invocation_of_a_window_gets_too_old_as_records_do() {
     until("the lane goes on", async || run.shard(1).position == "2").await;
     run.stop().await;
 }
+
+/// A lane that is far ahead of a failing one doesn't begin again behind it.
+#[tokio::test(start_paused = true)]
+async fn what_a_lane_has_settled_ahead_of_the_checkpoint_is_not_delivered_again_after_a_crash() {
+    let world = World::new(1);
+    let key = |lane| (0..).map(|number| format!("key-{number}")).find(|key| lane_of(key, 2) == lane).unwrap();
+    world.stream.put(1, &key(0));
+    (0..5).for_each(|_| {
+        world.stream.put(1, &key(1));
+    });
+    let lanes = || Mapping { batch_size: 1, ..mapping(StreamSettings { parallelization_factor: 2, ..settings() }) };
+    let invoker = failing_on(&["1"]);
+    let run = world.start(lanes(), &invoker);
+    until("the good lane is through, and the store knows it", async || {
+        let rows = world.rows().await;
+        let lanes = rows.first().map(|row| row.checkpoint.lanes.clone()).unwrap_or_default();
+        lanes.iter().any(|lane| lane.settled.as_ref().is_some_and(|settled| settled.as_str() == "6"))
+    })
+    .await;
+    drop(run);
+    let again = succeeding();
+    let run = world.start(lanes(), &again);
+    until("the rest is delivered", async || run.shard(1).position == "6").await;
+    assert_eq!(again.batches(), [ids(1..2)]);
+    run.stop().await;
+}

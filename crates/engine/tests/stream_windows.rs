@@ -5,96 +5,12 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::stream::{Run, World, mapping, settings};
+use common::stream::World;
 use common::until;
-use pelton_core::{Condition, ErrorKind, Mapping, StreamSettings, Subject};
-use pelton_engine::lane_of;
-use pelton_testkit::{FakeInvoker, Invocation, Reply};
+use common::windows::*;
+use pelton_core::{Condition, Mapping, Subject};
+use pelton_testkit::{FakeInvoker, Reply};
 use serde_json::{Value, json};
-
-/// An invocation as a test sees it: `20 [1,2] <- {0}` is one of the window that begins 20 s into its minute, with the
-/// records 1 and 2, and the state of record 0. The last ones of a window say `final` or `early`.
-fn view(invocation: &Invocation) -> String {
-    let event = &invocation.event;
-    if event["window"].is_null() {
-        return format!("plain [{}]", invocation.ids.join(","));
-    }
-    let start = &event["window"]["start"].as_str().unwrap()[17..19];
-    let state: Vec<String> = ids_of(&event["state"]).iter().map(ToString::to_string).collect();
-    let what = match (event["isFinalInvokeForWindow"].as_bool(), event["isWindowTerminatedEarly"].as_bool()) {
-        (Some(false), Some(false)) => "",
-        (Some(true), Some(false)) => " final",
-        (Some(true), Some(true)) => " early",
-        other => panic!("{other:?}"),
-    };
-    format!("{start} [{}] <- {{{}}}{what}", invocation.ids.join(","), state.join(","))
-}
-
-fn views(invoker: &FakeInvoker) -> Vec<String> {
-    invoker.seen().iter().map(view).collect()
-}
-
-fn ids_of(value: &Value) -> Vec<String> {
-    let ids = value["ids"].as_array().into_iter().flatten();
-    ids.map(|id| id.as_str().unwrap().to_owned()).collect()
-}
-
-fn records_of(event: &Value) -> Vec<String> {
-    let records = event["Records"].as_array().unwrap().iter();
-    records.map(|record| record["messageId"].as_str().unwrap().to_owned()).collect()
-}
-
-/// The state that a function returns that gathers the ids of what it has processed.
-fn gathered(event: &Value, processed: &[String]) -> Value {
-    let ids = [ids_of(&event["state"]), processed.to_vec()].concat();
-    json!({ "ids": ids })
-}
-
-fn gather(event: &Value) -> Reply {
-    Reply::Returns(json!({ "state": gathered(event, &records_of(event)) }))
-}
-
-fn gathering() -> Arc<FakeInvoker> {
-    Arc::new(FakeInvoker::deciding_on_event(gather))
-}
-
-fn is_final(event: &Value) -> bool {
-    event["isFinalInvokeForWindow"] == json!(true)
-}
-
-/// Windows of ten seconds.
-fn windows() -> StreamSettings {
-    StreamSettings { tumbling_window: Duration::from_secs(10), ..settings() }
-}
-
-fn windowed(batch_size: usize) -> Mapping {
-    Mapping { batch_size, ..mapping(windows()) }
-}
-
-fn put(world: &World, count: usize) {
-    (0..count).for_each(|_| {
-        world.stream.put(1, "key");
-    });
-}
-
-/// Puts records that have arrived at these seconds of the minute before the test begins.
-fn put_at(world: &World, seconds: impl IntoIterator<Item = u32>) {
-    for second in seconds {
-        world.stream.put_at(1, "key", world.at(&format!("2025-12-31T23:59:{second:02}Z")));
-    }
-}
-
-async fn seen(invoker: &FakeInvoker, count: usize) {
-    until(&format!("{count} invocations"), async || invoker.seen().len() >= count).await;
-}
-
-async fn seconds(seconds: u64) {
-    tokio::time::sleep(Duration::from_secs(seconds)).await;
-}
-
-async fn position(run: &Run, number: usize) {
-    until(&format!("{number} is settled"), async || run.shard(1).position == number.to_string()).await;
-}
 
 #[tokio::test(start_paused = true)]
 async fn state_is_passed_on_from_batch_to_batch_and_ends_with_its_window() {
@@ -218,13 +134,6 @@ async fn the_state_of_a_batch_without_progress_is_not_kept() {
     run.stop().await;
 }
 
-/// More than 1 MB of it.
-fn large(event: &Value, processed: &[String]) -> Value {
-    let mut state = gathered(event, processed);
-    state["filling"] = "x".repeat(1_100_000).into();
-    state
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_state_above_1_mb_ends_its_window_early_and_the_rest_of_it_begins_anew() {
     let world = World::new(1);
@@ -281,73 +190,6 @@ async fn the_rest_of_a_batch_that_ended_its_window_early_is_still_of_that_window
 
 /// Regression: after a crash in between, the window went on with a state above the limit.
 #[tokio::test(start_paused = true)]
-async fn a_window_whose_state_is_too_large_ends_early_also_after_a_crash() {
-    let world = World::new(1);
-    put(&world, 1);
-    let unreachable_at_the_end = Arc::new(FakeInvoker::deciding_on_event(|event| match is_final(event) {
-        true => Reply::Refuses(ErrorKind::Transient),
-        false => Reply::Returns(json!({ "state": large(event, &records_of(event)) })),
-    }));
-    let run = world.start(windowed(10), &unreachable_at_the_end);
-    position(&run, 1).await;
-    seconds(1).await;
-    drop(run);
-    put(&world, 1);
-    let invoker = gathering();
-    let run = world.start(windowed(10), &invoker);
-    seen(&invoker, 3).await;
-    assert_eq!(views(&invoker), ["00 [] <- {1} early", "00 [2] <- {}", "00 [] <- {2} final"]);
-    run.stop().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn state_survives_a_restart_in_order_and_a_crash() {
-    for crashes in [false, true] {
-        let world = World::new(1);
-        put(&world, 3);
-        let invoker = gathering();
-        let run = world.start(windowed(2), &invoker);
-        position(&run, 3).await;
-        seconds(1).await;
-        match crashes {
-            true => drop(run),
-            false => drop(run.stop().await),
-        }
-        put(&world, 1);
-        let run = world.start(windowed(2), &invoker);
-        seen(&invoker, 4).await;
-        let expected = ["00 [1,2] <- {}", "00 [3] <- {1,2}", "00 [4] <- {1,2,3}", "00 [] <- {1,2,3,4} final"];
-        assert_eq!(views(&invoker), expected, "crashes: {crashes}");
-        run.stop().await;
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_window_that_was_over_while_nobody_was_there_is_ended_at_the_next_start() {
-    let world = World::new(1);
-    put(&world, 1);
-    let invoker = gathering();
-    let run = world.start(windowed(2), &invoker);
-    position(&run, 1).await;
-    run.stop().await;
-    seconds(100).await;
-    let run = world.start(windowed(2), &invoker);
-    seen(&invoker, 2).await;
-    assert_eq!(views(&invoker), ["00 [1] <- {}", "00 [] <- {1} final"]);
-    run.stop().await;
-}
-
-/// A key for each lane.
-fn keys(lanes: usize) -> Vec<String> {
-    let key = |lane| (0..).map(|number| format!("key-{number}")).find(|key| lane_of(key, lanes) == lane).unwrap();
-    (0..lanes).map(key).collect()
-}
-
-fn lanes(factor: usize) -> Mapping {
-    Mapping { batch_size: 1, ..mapping(StreamSettings { parallelization_factor: factor, ..windows() }) }
-}
-
-#[tokio::test(start_paused = true)]
 async fn each_lane_has_a_state_of_its_own() {
     let world = World::new(1);
     let keys = keys(2);
@@ -364,135 +206,10 @@ async fn each_lane_has_a_state_of_its_own() {
 }
 
 /// One lane is far ahead of the checkpoint when the process dies: its state must hold each of its records once.
-#[tokio::test(start_paused = true)]
-async fn after_a_crash_no_lane_is_given_a_record_that_its_state_holds() {
-    for crashes in [false, true] {
-        let world = World::new(1);
-        let keys = keys(2);
-        [0, 1, 1, 1].into_iter().for_each(|lane: usize| {
-            world.stream.put(1, &keys[lane]);
-        });
-        let stuck = Arc::new(FakeInvoker::deciding_on_event(|event| match records_of(event) == ["1"] {
-            true => Reply::Raises,
-            false => gather(event),
-        }));
-        let run = world.start(lanes(2), &stuck);
-        until("the other lane is through", async || views(&stuck).contains(&"00 [4] <- {2,3}".to_owned())).await;
-        seconds(1).await;
-        assert_eq!(run.shard(1).position, "TRIM_HORIZON");
-        match crashes {
-            true => drop(run),
-            false => drop(run.stop().await),
-        }
-        world.stream.put(1, &keys[1]);
-        let invoker = gathering();
-        let run = world.start(lanes(2), &invoker);
-        seen(&invoker, 4).await;
-        let mut seen = views(&invoker);
-        seen.sort();
-        let expected = ["00 [1] <- {}", "00 [5] <- {2,3,4}", "00 [] <- {1} final", "00 [] <- {2,3,4,5} final"];
-        assert_eq!(seen, expected, "crashes: {crashes}");
-        run.stop().await;
-    }
-}
-
 /// Regression too: the ends of the windows ran beside the lanes, so that there were more invocations at once than
 /// ParallelizationFactor allows.
-#[tokio::test(start_paused = true)]
-async fn windows_of_a_changed_factor_end_early_one_after_the_other() {
-    let world = World::new(1);
-    let three = keys(3);
-    three.iter().for_each(|key| {
-        world.stream.put(1, key);
-    });
-    let invoker = gathering();
-    let run = world.start(lanes(3), &invoker);
-    position(&run, 3).await;
-    run.stop().await;
-    put(&world, 2);
-    let invoker = Arc::new(FakeInvoker::deciding_on_event(gather).taking(Duration::from_millis(100)));
-    let run = world.start(lanes(1), &invoker);
-    seen(&invoker, 6).await;
-    assert_eq!(invoker.most_at_once(), 1);
-    let mut ends: Vec<String> = views(&invoker);
-    let rest = ends.split_off(3);
-    ends.sort();
-    assert_eq!(ends, ["00 [] <- {1} early", "00 [] <- {2} early", "00 [] <- {3} early"]);
-    assert_eq!(rest, ["00 [4] <- {}", "00 [5] <- {4}", "00 [] <- {4,5} final"]);
-    run.stop().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn windows_of_a_mapping_that_has_none_any_more_end_early() {
-    let world = World::new(1);
-    put(&world, 2);
-    let invoker = gathering();
-    let run = world.start(windowed(10), &invoker);
-    position(&run, 2).await;
-    run.stop().await;
-    put(&world, 1);
-    let run = world.start(Mapping { batch_size: 10, ..mapping(settings()) }, &invoker);
-    position(&run, 3).await;
-    seen(&invoker, 3).await;
-    assert_eq!(views(&invoker)[..2], ["00 [1,2] <- {}", "00 [] <- {1,2} early"]);
-    assert_eq!(views(&invoker)[2], "plain [3]");
-    run.stop().await;
-    seconds(100).await;
-    let run = world.start(windowed(10), &invoker);
-    put(&world, 1);
-    position(&run, 4).await;
-    assert_eq!(views(&invoker)[3], "40 [4] <- {}", "the state has not come back");
-    run.stop().await;
-}
-
 /// Regression: a window whose first batch had not succeeded before the restart was ended too.
-#[tokio::test(start_paused = true)]
-async fn a_window_in_which_nothing_was_settled_is_not_ended_early() {
-    let world = World::new(1);
-    put_at(&world, [5]);
-    put_at(&world, [15]);
-    let stuck = Arc::new(FakeInvoker::deciding_on_event(|event| match records_of(event) == ["2"] {
-        true => Reply::Raises,
-        false => gather(event),
-    }));
-    let run = world.start(windowed(1), &stuck);
-    until("the second window has begun", async || views(&stuck).contains(&"10 [2] <- {}".to_owned())).await;
-    run.stop().await;
-    let invoker = gathering();
-    let run = world.start(lanes(2), &invoker);
-    seen(&invoker, 2).await;
-    assert_eq!(views(&invoker), ["10 [2] <- {}", "10 [] <- {2} final"]);
-    run.stop().await;
-}
-
 /// The process dies before the left-over windows could be ended: the next one ends them.
-#[tokio::test(start_paused = true)]
-async fn left_over_windows_survive_a_crash() {
-    let world = World::new(1);
-    let keys = keys(2);
-    keys.iter().for_each(|key| {
-        world.stream.put(1, key);
-    });
-    let run = world.start(lanes(2), &gathering());
-    position(&run, 2).await;
-    run.stop().await;
-    world.stream.put(1, "key");
-    let unreachable = Arc::new(FakeInvoker::deciding_on_event(|event| match is_final(event) {
-        true => Reply::Refuses(ErrorKind::Transient),
-        false => gather(event),
-    }));
-    let run = world.start(lanes(3), &unreachable);
-    position(&run, 3).await;
-    drop(run);
-    let invoker = gathering();
-    let run = world.start(lanes(3), &invoker);
-    seen(&invoker, 3).await;
-    let mut seen = views(&invoker);
-    seen.sort();
-    assert_eq!(seen, ["00 [] <- {1} early", "00 [] <- {2} early", "00 [] <- {3} final"]);
-    run.stop().await;
-}
-
 #[tokio::test(start_paused = true)]
 async fn the_end_of_a_shard_ends_its_windows_before_its_children_are_read() {
     let world = World::new(1);

@@ -63,6 +63,8 @@ pub(crate) struct Assignment {
     pub retention: Option<Duration>,
     /// Until when the lease is known to be held; `None`: for ever.
     pub valid_until: watch::Receiver<Option<Instant>>,
+    /// How long after that what is in flight may go on: others may work on the shard by then.
+    pub patience: Duration,
     /// Stop in order.
     pub stop: CancellationToken,
     /// Stop at once, and write nothing.
@@ -177,9 +179,13 @@ impl Shard {
         loop {
             let is_stopping = stop.is_cancelled();
             let now = self.now();
-            let mut wake = None;
+            let lapses_at = self.assignment.valid_until.borrow().map(|until| until + self.assignment.patience);
+            if lapses_at.is_some_and(|at| at <= now.instant) {
+                return ShardEnd::LeaseLost;
+            }
+            let mut wake = lapses_at;
             if !is_stopping {
-                wake = earliest(self.start_steps(now), self.start_read(now.instant));
+                wake = earliest(wake, earliest(self.start_steps(now), self.start_read(now.instant)));
             }
             wake = earliest(wake, self.start_write(now.instant));
             self.show();
@@ -355,8 +361,8 @@ impl Shard {
         metrics.retries.inc_by(retried.into());
         metrics.bisects.inc_by(halved.into());
         metrics.windows.inc_by(window_ended.into());
-        // A window's state is part of the checkpoint.
-        self.is_dirty |= window_ended || !tickets.is_empty() && !self.rules.window.is_zero();
+        // What lanes have settled, and their windows, are part of the checkpoint.
+        self.is_dirty |= window_ended || !tickets.is_empty() && self.keeps_lanes();
         let delivered = tickets.iter().filter(|(_, disposition)| *disposition == Disposition::Delivered).count();
         metrics.delivered.inc_by(delivered as u64);
         for (ticket, _) in tickets {
@@ -394,9 +400,13 @@ impl Shard {
         None
     }
 
+    /// Whether the position alone doesn't tell what is settled: a lane may be ahead of it, or have a window.
+    fn keeps_lanes(&self) -> bool {
+        self.lanes.len() > 1 || !self.rules.window.is_zero()
+    }
+
     fn checkpoint(&self) -> Checkpoint {
-        let has_windows = !self.rules.window.is_zero() || self.lanes.len() > self.lanes_with_records;
-        let lanes = if has_windows { to_keep(&self.lanes, self.lanes_with_records) } else { Vec::new() };
+        let lanes = if self.keeps_lanes() { to_keep(&self.lanes, self.lanes_with_records) } else { Vec::new() };
         Checkpoint { lanes, ..self.settled.clone() }
     }
 

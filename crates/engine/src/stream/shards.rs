@@ -223,7 +223,7 @@ impl Shards {
             }
             Some(ShardEnd::Stopped) => {}
             Some(ShardEnd::LeaseLost) => {
-                tracing::warn!(shard = %partition, "the lease of a shard is lost: another process works on it now");
+                tracing::warn!(shard = %partition, "the lease of a shard is lost: another process may work on it now");
                 self.shared.watch.metrics.leases_lost.inc();
             }
             Some(ShardEnd::Missing) | None => {

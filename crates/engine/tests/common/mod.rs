@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, reason = "test support: each test file uses its own part")]
 pub mod gate;
 pub mod stream;
+pub mod windows;
 
 use std::future::Future;
 use std::sync::Arc;

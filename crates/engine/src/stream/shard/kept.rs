@@ -3,19 +3,22 @@ use pelton_core::Checkpoint;
 
 use crate::stream::lane::{Lane, Rules};
 
-/// The lanes as they were at the checkpoint. Where their number has changed, a window that was open can't go on: its
-/// keys are spread otherwise now. It ends early, so that the function gets its state.
+/// The lanes as they were at the checkpoint: each passes over what it has settled beyond the position. Where their number
+/// has changed, keys are spread otherwise now. Then a window that was open can't go on, and ends early, so that the
+/// function gets its state; so does one of a mapping that has no windows any more.
 pub(super) fn restored(checkpoint: &Checkpoint, count: usize, rules: Rules) -> Vec<Lane> {
     let (with_records, left_over): (Vec<_>, Vec<_>) =
         checkpoint.lanes.iter().partition(|lane| lane.settled.is_some() || lane.window.is_none());
-    let go_on = with_records.len() == count && !rules.window.is_zero();
+    let go_on = with_records.len() == count;
+    let has_windows = !rules.window.is_zero();
     let mut lanes: Vec<Lane> = (0..count)
         .map(|index| {
             let before = with_records.get(index).filter(|_| go_on);
-            Lane::new(rules, before.and_then(|lane| lane.settled.clone()), before.and_then(|lane| lane.window.clone()))
+            let window = before.and_then(|lane| lane.window.clone()).filter(|_| has_windows);
+            Lane::new(rules, before.and_then(|lane| lane.settled.clone()), window)
         })
         .collect();
-    let ending = if go_on { left_over } else { checkpoint.lanes.iter().collect() };
+    let ending = if go_on && has_windows { left_over } else { checkpoint.lanes.iter().collect() };
     lanes.extend(
         ending.into_iter().filter_map(|lane| Some(Lane::ending(rules, lane.window.clone()?, lane.settled.clone()))),
     );

@@ -143,6 +143,7 @@ impl Shards {
             begins_with_latest: self.fresh.remove(&partition) && lease.counter == 1,
             retention: listing.retention,
             valid_until,
+            patience: self.store.lease_duration().unwrap_or_default(),
             stop: stop.clone(),
             lost: lost.clone(),
             opened: opened.clone(),
