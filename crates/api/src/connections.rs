@@ -3,10 +3,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::serve::Listener;
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -27,7 +29,24 @@ pub struct Connections {
 pub struct Connection {
     stream: TcpStream,
     silence: Pin<Box<Sleep>>,
+    patience: Patience,
     _place: Option<OwnedSemaphorePermit>,
+}
+
+/// Whether a connection's silence is not the client's fault: it has said all, and waits for an answer.
+#[derive(Debug, Clone, Default)]
+pub struct Patience(Arc<AtomicBool>);
+
+impl Patience {
+    pub fn set(&self, is_needed: bool) {
+        self.0.store(is_needed, Ordering::Relaxed);
+    }
+}
+
+impl Connected<IncomingStream<'_, Connections>> for Patience {
+    fn connect_info(stream: IncomingStream<'_, Connections>) -> Self {
+        stream.io().patience.clone()
+    }
 }
 
 impl Connections {
@@ -45,11 +64,22 @@ impl Listener for Connections {
         let place = self.room.clone().acquire_owned().await.ok();
         // axum's own accept pauses after an error such as too many open files, and goes on.
         let (stream, address) = Listener::accept(&mut self.listener).await;
-        (Connection { stream, silence: Box::pin(sleep(SILENCE)), _place: place }, address)
+        let (silence, patience) = (Box::pin(sleep(SILENCE)), Patience::default());
+        (Connection { stream, silence, patience, _place: place }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+}
+
+impl Connection {
+    /// A client that takes what it is sent isn't silent.
+    fn heard(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.silence.as_mut().reset(Instant::now() + SILENCE);
+        }
+        written
     }
 }
 
@@ -63,13 +93,20 @@ impl AsyncRead for Connection {
             self.silence.as_mut().reset(Instant::now() + SILENCE);
             return Poll::Ready(read);
         }
-        self.silence.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        while self.silence.as_mut().poll(context).is_ready() {
+            if !self.patience.0.load(Ordering::Relaxed) {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            self.silence.as_mut().reset(Instant::now() + SILENCE);
+        }
+        Poll::Pending
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.heard(written)
     }
 
     fn poll_write_vectored(
@@ -77,7 +114,8 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.heard(written)
     }
 
     fn is_write_vectored(&self) -> bool {

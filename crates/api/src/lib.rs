@@ -1,9 +1,14 @@
-//! Pelton's HTTP listener: health, metrics, status. It changes nothing and asks for no credentials.
+//! Pelton's HTTP listener: health, metrics and status, and Lambda's API for event source mappings. Everything else of
+//! Lambda's API is passed on.
 
 mod connections;
 mod error;
+mod lambda;
 mod routes;
 mod serve;
 
 pub use error::Error;
-pub use serve::serve;
+#[doc(hidden)]
+pub use lambda::read_request;
+pub use lambda::{Change, Changes, FileMappings, Loaded, Mappings, Surroundings, Unanswered, Work};
+pub use serve::{LambdaApi, serve};

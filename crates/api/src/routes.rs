@@ -1,5 +1,7 @@
 //! What is answered on which path.
-use axum::extract::State;
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -7,16 +9,23 @@ use axum::{Json, Router};
 use pelton_engine::{MappingStatus, StatusHandle};
 use serde_json::json;
 
+use crate::connections::Patience;
+use crate::lambda::{self, Front};
+
 /// What prometheus-client writes.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-pub fn routes(status: StatusHandle) -> Router {
+pub fn routes(status: StatusHandle, front: Option<Arc<Front>>) -> Router {
+    let others = async move |ConnectInfo(patience): ConnectInfo<Patience>, request: Request| match &front {
+        Some(front) if lambda::is_lambda(request.uri().path()) => lambda::answer(front, request, patience).await,
+        _ => unknown(request.uri()),
+    };
     Router::new()
         .route("/healthz", get(async || Json(json!({ "Status": "alive" }))))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/status", get(mappings))
-        .fallback(unknown)
+        .fallback(others)
         .method_not_allowed_fallback(not_allowed)
         .with_state(status)
 }
@@ -42,8 +51,11 @@ async fn mappings(State(status): State<StatusHandle>) -> Json<Vec<MappingStatus>
     Json(status.mappings())
 }
 
-async fn unknown(uri: Uri) -> Response {
-    let message = format!("nothing is at {}: there are /healthz, /readyz, /metrics and /status", uri.path());
+fn unknown(uri: &Uri) -> Response {
+    let message = format!(
+        "nothing is at {}: there are /healthz, /readyz, /metrics, /status, and Lambda's API, whose paths begin with a date",
+        uri.path()
+    );
     (StatusCode::NOT_FOUND, Json(json!({ "Message": message }))).into_response()
 }
 

@@ -1,28 +1,63 @@
 //! Serves until it is told to stop.
+use std::sync::Arc;
 use std::time::Duration;
 
 use pelton_engine::StatusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::Error;
-use crate::connections::Connections;
+use crate::connections::{Connections, Patience};
+use crate::lambda::{Front, Upstream};
 use crate::routes::routes;
+use crate::{Error, Mappings, Work};
 
 /// What answers under way may take when the listener stops. A client that has sent half a request must not hold it.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Serves `/healthz`, `/readyz`, `/metrics` and `/status` on the listener until `shutdown`, then finishes what is being
-/// answered, for at most a second.
-pub async fn serve(listener: TcpListener, status: StatusHandle, shutdown: CancellationToken) -> Result<(), Error> {
+/// Lambda's API.
+pub struct LambdaApi {
+    /// The mappings.
+    pub mappings: Mappings,
+    /// What changes them.
+    pub work: Work,
+    /// Whether it is served on an address that others can reach, although it asks for no credentials.
+    pub allow_unauthenticated: bool,
+}
+
+/// Serves `/healthz`, `/readyz`, `/metrics`, `/status` and Lambda's API on the listener until `shutdown`, then finishes
+/// what is being answered, for at most a second.
+///
+/// Lambda's API is for this machine only, unless `allow_unauthenticated` says otherwise.
+pub async fn serve(
+    listener: TcpListener,
+    status: StatusHandle,
+    lambda: Option<LambdaApi>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let is_alone = listener.local_addr()?.ip().is_loopback();
+    let (front, work) = match lambda {
+        None => (None, None),
+        Some(LambdaApi { mappings, work, allow_unauthenticated }) => {
+            let is_allowed = is_alone || allow_unauthenticated;
+            (Some(Arc::new(Front { mappings, upstream: Upstream::new(), is_allowed })), Some(work))
+        }
+    };
     let stop = shutdown.clone().cancelled_owned();
-    let serving = axum::serve(Connections::new(listener), routes(status)).with_graceful_shutdown(stop);
+    let service = routes(status, front).into_make_service_with_connect_info::<Patience>();
+    let serving = axum::serve(Connections::new(listener), service).with_graceful_shutdown(stop);
+    let working = async {
+        if let Some(work) = work {
+            work.run().await;
+        }
+        std::future::pending::<()>().await;
+    };
     let too_long = async {
         shutdown.cancelled().await;
         tokio::time::sleep(GRACE).await;
     };
     tokio::select! {
         served = async { serving.await } => Ok(served?),
+        () = working => Ok(()),
         () = too_long => Ok(()),
     }
 }

@@ -35,7 +35,7 @@ impl Running {
         let address = listener.local_addr().unwrap();
         let (supervisor, stop) = (Supervisor::new(Arc::new(SystemClock)), CancellationToken::new());
         let mut serving = JoinSet::new();
-        serving.spawn(serve(listener, supervisor.status(), stop.clone()));
+        serving.spawn(serve(listener, supervisor.status(), None, stop.clone()));
         Self { address, supervisor, stop, serving }
     }
 
@@ -192,7 +192,8 @@ async fn says_what_it_does_not_serve() {
     assert_eq!(answer.status, 404);
     assert_eq!(
         answer.body,
-        "{\"Message\":\"nothing is at /nonsense: there are /healthz, /readyz, /metrics and /status\"}"
+        "{\"Message\":\"nothing is at /nonsense: there are /healthz, /readyz, /metrics, /status, and Lambda's API, whose paths begin \
+         with a date\"}"
     );
     for method in ["POST", "DELETE", "PUT"] {
         let answer = running.ask(method, "/status").await;

@@ -138,6 +138,11 @@ impl Aws {
 
     /// Whether a service is reached somewhere else than at AWS: an emulator.
     pub fn has_custom_endpoint(&self, service: Service) -> bool {
+        self.custom_endpoint(service).is_some()
+    }
+
+    /// Where a service is reached, if that isn't AWS.
+    pub fn custom_endpoint(&self, service: Service) -> Option<String> {
         let variable = match service {
             Service::Sqs => "AWS_ENDPOINT_URL_SQS",
             Service::Lambda => "AWS_ENDPOINT_URL_LAMBDA",
@@ -148,7 +153,9 @@ impl Aws {
             Service::DynamoDb => "AWS_ENDPOINT_URL_DYNAMODB",
             Service::DynamoDbStreams => "AWS_ENDPOINT_URL_DYNAMODB_STREAMS",
         };
-        self.endpoint(service).is_some() || self.base.endpoint_url().is_some() || std::env::var_os(variable).is_some()
+        let of_the_environment = || std::env::var_os(variable).map(|url| url.to_string_lossy().into_owned());
+        let of_all = || self.base.endpoint_url().map(str::to_owned);
+        self.endpoint(service).map(str::to_owned).or_else(of_the_environment).or_else(of_all)
     }
 }
 

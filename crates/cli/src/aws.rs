@@ -82,6 +82,11 @@ impl Aws {
         aws_sdk_sqs::Client::new(&self.sqs_config(region))
     }
 
+    /// Where Lambda is reached, if that isn't AWS itself.
+    pub fn lambda_endpoint(&self) -> Option<String> {
+        self.aws.custom_endpoint(Service::Lambda)
+    }
+
     /// A client of Lambda.
     pub fn lambda(&self, region: &str) -> aws_sdk_lambda::Client {
         aws_sdk_lambda::Client::new(&self.aws.config(Service::Lambda, region))

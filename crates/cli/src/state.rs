@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use pelton_config::{Configuration, State};
-use pelton_core::{Lease, MappingId, OwnerId, Store, StoreError, StreamId};
+use pelton_core::{Documents, Lease, MappingId, OwnerId, Store, StoreError, StreamId};
 use pelton_store::{DynamoDbStore, MemoryStore, SqliteStore};
 
 use crate::aws::Aws;
@@ -12,19 +12,29 @@ use crate::aws::Aws;
 /// A lease lasts so many renewal periods.
 const RENEWALS_PER_LEASE: u32 = 2;
 
+/// What keeps checkpoints and documents alike.
+trait Keeper: Store + Documents {}
+
+impl<S: Store + Documents> Keeper for S {}
+
 /// An open store.
 pub struct OpenState {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Keeper>,
     sqlite: Option<Arc<SqliteStore>>,
 }
 
 impl OpenState {
-    /// Opens it, if any mapping needs one: queues keep their own state.
-    pub async fn for_mappings_of(configuration: &Configuration, aws: &Aws) -> anyhow::Result<Option<Self>> {
-        if configuration.mappings.iter().all(|mapping| mapping.stream.is_none()) {
-            return Ok(None);
+    /// Opens it. Where nothing but the API needs it, because queues keep their own state, `Err` says why the API has to do
+    /// without.
+    pub async fn for_run(configuration: &Configuration, aws: &Aws) -> anyhow::Result<Result<Self, String>> {
+        match Self::open(&configuration.state, aws).await {
+            Ok(state) => Ok(Ok(state)),
+            Err(error) if configuration.mappings.iter().all(|mapping| mapping.stream.is_none()) => {
+                tracing::warn!("no mappings can be made through Lambda's API: {error:#}");
+                Ok(Err(format!("{error:#}")))
+            }
+            Err(error) => Err(error),
         }
-        Self::open(&configuration.state, aws).await.map(Some)
     }
 
     async fn open(state: &State, aws: &Aws) -> anyhow::Result<Self> {
@@ -108,20 +118,26 @@ impl OpenState {
         self.store.clone()
     }
 
+    /// The same, for what is made through the API.
+    pub fn documents(&self) -> Arc<dyn Documents> {
+        self.store.clone()
+    }
+
     /// A mapping that is deleted takes its checkpoints with it, as in AWS: unless other processes that share the store
     /// still have it.
     pub async fn forget(&self, mapping: MappingId) {
-        let forgotten = async {
-            if self.store.lease_duration().is_some() && !self.store.members(mapping).await?.is_empty() {
-                tracing::warn!(%mapping, "other processes still have this mapping: its checkpoints stay");
-                return Ok(());
-            }
-            self.store.forget(mapping).await
-        };
-        if let Err(error) = forgotten.await {
-            let error: pelton_core::StoreError = error;
+        if let Err(error) = self.try_forget(mapping).await {
             tracing::error!(%mapping, %error, "the checkpoints of a deleted mapping could not be deleted");
         }
+    }
+
+    /// The same, for whoever tries again.
+    pub async fn try_forget(&self, mapping: MappingId) -> Result<(), StoreError> {
+        if self.store.lease_duration().is_some() && !self.store.members(mapping).await?.is_empty() {
+            tracing::warn!(%mapping, "other processes still have this mapping: its checkpoints stay");
+            return Ok(());
+        }
+        self.store.forget(mapping).await
     }
 
     /// Writes what waits and closes the file. After everything that uses the store has ended.

@@ -26,6 +26,8 @@ pub struct Configuration {
     pub region: Option<String>,
     /// `Listen`; default [`DEFAULT_LISTEN`].
     pub listen: SocketAddr,
+    /// `AllowUnauthenticated`: serve Lambda's API on an address that others can reach; default false.
+    pub allow_unauthenticated: bool,
     /// `CaBundle`, absolute; `None` leaves it to `AWS_CA_BUNDLE`.
     pub ca_bundle: Option<PathBuf>,
     /// `GracePeriodSeconds`: 0..=900 s; default [`DEFAULT_GRACE_PERIOD`].

@@ -2,6 +2,7 @@
 //! comes the schema, by the schema every value of the document is checked, and what a schema can't say follows in
 //! `mapping`, `stream`, `destination`, `function` and `state`. All problems of a file are found at once, each with its place.
 
+mod api;
 mod configuration;
 mod destination;
 mod event_source;
@@ -22,6 +23,7 @@ mod test;
 mod wire;
 mod yaml;
 
+pub use api::check_mapping;
 pub use configuration::{
     Configuration, DEFAULT_GRACE_PERIOD, DEFAULT_LEASE_RENEWAL, DEFAULT_LISTEN, DEFAULT_STATE_FILE, Endpoints,
     FilterTest, Function, Program, Runtime, State, TestEvent,

@@ -85,6 +85,7 @@ pub fn load_text(text: &str, path: &Path, environment: &dyn Fn(&str) -> Option<S
             endpoints: Endpoints::default(),
             region: None,
             listen: DEFAULT_LISTEN,
+            allow_unauthenticated: false,
             ca_bundle: None,
             grace_period: DEFAULT_GRACE_PERIOD,
             state: state::default(&directory_of(path)),
@@ -254,6 +255,7 @@ impl Loaded {
                 }
             }
         }
+        configuration.allow_unauthenticated = file.allow_unauthenticated.unwrap_or(false);
         match file.ca_bundle.as_deref() {
             Some("") => complain("CaBundle", "the path is empty".into(), "name a PEM file, or remove it"),
             path => configuration.ca_bundle = path.map(|path| directory.join(path)),

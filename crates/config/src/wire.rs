@@ -21,9 +21,13 @@ pub(crate) struct File {
     pub endpoints: Option<Endpoints>,
     /// The AWS Region of what is named without an ARN. Left out: what `AWS_REGION` or the profile says.
     pub region: Option<String>,
-    /// Address and port of `/healthz`, `/readyz`, `/metrics` and of `pelton status`.
+    /// Address and port of `/healthz`, `/readyz`, `/metrics`, of `pelton status`, and of Lambda's API.
     #[schemars(extend("default" = "127.0.0.1:9400"))]
     pub listen: Option<String>,
+    /// Whether Lambda's API is served without authentication also where `Listen` is not an address of this machine alone:
+    /// whoever can reach it can make and delete mappings then.
+    #[schemars(extend("default" = false))]
+    pub allow_unauthenticated: Option<bool>,
     /// A PEM file with the certificates of the authorities that are trusted for HTTPS endpoints. Left out: what
     /// `AWS_CA_BUNDLE` says, else the system's.
     pub ca_bundle: Option<String>,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
+use serde_json::Value;
 
 use crate::problem::{Findings, Position};
 
@@ -40,6 +41,27 @@ pub(crate) struct Entry {
 impl Node {
     fn new(position: Position, content: Content) -> Self {
         Self { position, content, size: 1 }
+    }
+
+    /// What JSON says, all at one place. Fields that are `null` are left out.
+    pub fn from_json(json: &Value, position: Position) -> Self {
+        let content = match json {
+            Value::Null => Content::Null,
+            Value::Bool(value) => Content::Scalar(value.to_string()),
+            Value::Number(number) => Content::Scalar(number.to_string()),
+            Value::String(text) => Content::Scalar(text.clone()),
+            Value::Array(items) => Content::List(items.iter().map(|item| Self::from_json(item, position)).collect()),
+            Value::Object(fields) => {
+                let given = fields.iter().filter(|(_, value)| !value.is_null());
+                let entry = |(key, value): (&String, &Value)| Entry {
+                    key: key.clone(),
+                    key_position: position,
+                    value: Self::from_json(value, position),
+                };
+                Content::Map(given.map(entry).collect())
+            }
+        };
+        Self::new(position, content)
     }
 
     /// The value at a path below this one, such as `FilterCriteria.Filters[0]`.

@@ -4,6 +4,7 @@
 mod arn;
 mod clock;
 mod destination;
+mod documents;
 mod execution_record;
 mod function_name;
 mod invoker;
@@ -16,6 +17,7 @@ mod store;
 pub use arn::{Arn, ArnError};
 pub use clock::{Clock, SystemClock};
 pub use destination::{Destination, DestinationError};
+pub use documents::{Document, Documents, LARGEST_DOCUMENT};
 pub use execution_record::{
     BatchInfo, Condition, ExecutionRecord, RequestContext, ResponseContext, SCHEMA_VERSION, StreamKind, Subject,
 };

@@ -7,11 +7,13 @@
 //! | `<mapping>/<incarnation>` | `shard/<shard>` | a shard: checkpoint and lease |
 //! | `<mapping>/<incarnation>` | `lanes/<length of the name>/<shard>/<version>/<number>` | lanes too large for the shard's row: see [`lanes`] |
 //! | `members/<mapping>` | `member/<owner>` | heartbeats |
+//! | `documents/<kind>` | `document/<key>` | texts: see [`documents`] |
 //!
 //! A write whose answer is lost is repeated by the SDK, and then finds what it has itself written. So each write either
 //! does the same again (checkpoint, release, remove), may count twice (renewals and heartbeats only have to rise), or
 //! leaves a mark by which it knows itself (take, reset).
 mod call;
+mod documents;
 mod key;
 mod lanes;
 mod lease;

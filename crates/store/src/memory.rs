@@ -1,4 +1,6 @@
 //! For experiments and tests: nothing survives.
+mod documents;
+
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,6 +23,7 @@ pub struct MemoryStore {
 struct Rows {
     shards: BTreeMap<StreamId, BTreeMap<PartitionId, ShardState>>,
     members: BTreeMap<MappingId, BTreeMap<OwnerId, u64>>,
+    documents: documents::Documents,
 }
 
 impl Rows {

@@ -1,5 +1,5 @@
 //! What every store refuses, in the same words.
-use pelton_core::{Checkpoint, Lease, OwnerId, PartitionId, Position, StoreError, StreamId};
+use pelton_core::{Checkpoint, LARGEST_DOCUMENT, Lease, OwnerId, PartitionId, Position, StoreError, StreamId};
 
 /// The lease is not what it was.
 pub fn lost(lease: &Lease) -> StoreError {
@@ -41,4 +41,15 @@ pub fn unreadable(partition: &str, what: &str, text: &str) -> StoreError {
 /// A checkpoint with nothing settled beyond a place.
 pub fn beginning(position: &Position) -> Checkpoint {
     Checkpoint { position: position.clone(), ..Checkpoint::default() }
+}
+
+/// Refuses a document that not every store could hold.
+pub fn check_document(key: &str, text: &str) -> Result<(), StoreError> {
+    if text.len() <= LARGEST_DOCUMENT {
+        return Ok(());
+    }
+    Err(StoreError::Refused(format!(
+        "the document {key} has {} bytes, and the store takes {LARGEST_DOCUMENT} at most",
+        text.len()
+    )))
 }

@@ -1,5 +1,6 @@
 //! One file, one process: the default.
 mod database;
+mod documents;
 mod open_error;
 mod rows;
 mod schema;

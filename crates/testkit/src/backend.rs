@@ -30,7 +30,9 @@ pub const DYNAMODB_VARIABLE: &str = "PELTON_TEST_DYNAMODB";
 /// Hears, line by line, what provisioning is doing. Steps that take long speak up every few seconds.
 pub type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
+const AWSCLI_RELEASE: &str = "1.46.3";
 const AWSLAMBDARIC_RELEASE: &str = "4.2.2";
+const BOTO3_RELEASE: &str = "1.44.8";
 const MINISTACK_RELEASE: &str = "1.5.33";
 
 /// The endpoint of LocalStack in a test, such as `http://127.0.0.1:4566`. Panics if there is none.
@@ -79,4 +81,11 @@ pub async fn awslambdaric(progress: Progress<'_>) -> Result<PathBuf, BackendErro
     let packages = [format!("awslambdaric=={AWSLAMBDARIC_RELEASE}")];
     let home = directory().join(format!("awslambdaric-{AWSLAMBDARIC_RELEASE}"));
     Ok(venv(&python, &home, &packages, progress).await?.join("python"))
+}
+
+/// A folder with `aws`, the AWS CLI, and `python`, which has boto3. Installs them if need be.
+pub async fn aws_tools(progress: Progress<'_>) -> Result<PathBuf, BackendError> {
+    let python = Python::find().await?;
+    let packages = [format!("awscli=={AWSCLI_RELEASE}"), format!("boto3=={BOTO3_RELEASE}")];
+    venv(&python, &directory().join(format!("awscli-{AWSCLI_RELEASE}")), &packages, progress).await
 }

@@ -3,6 +3,7 @@
 
 pub mod backend;
 pub mod conformance;
+pub mod documents_suite;
 mod fake_clock;
 mod fake_destination;
 mod fake_invoker;

@@ -1,6 +1,12 @@
 //! Black-box tests: the built binary on real backends, seen from outside. One file a theme.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on has failed, and one that has shows its figures"
+)]
 
+mod api;
 mod batching;
 mod cli;
 mod conformance;

@@ -1,7 +1,7 @@
 //! `pelton check`: everything that is wrong, at once.
 mod local;
 mod mappings;
-mod services;
+pub mod services;
 mod state;
 
 use std::path::Path;

@@ -4,6 +4,7 @@ mod file;
 pub mod parts;
 pub mod running;
 pub mod signals;
+mod surroundings;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -28,18 +29,36 @@ pub async fn run(file: &Path) -> anyhow::Result<ExitCode> {
     let listener = TcpListener::bind(configuration.listen).await.with_context(|| {
         format!("can't listen on {}: give `Listen` another address, or stop what listens there", configuration.listen)
     })?;
-    let mut running = Running::start(configuration).await?;
+    let mut running = Running::start(configuration, file).await?;
     let stop_listening = CancellationToken::new();
     let mut serving = JoinSet::new();
     let mappings = running.configuration().mappings.len();
     tracing::info!(listen = %listener.local_addr()?, mappings, "pelton runs");
-    serving.spawn(pelton_api::serve(listener, running.status(), stop_listening.clone()));
+    let lambda = running.take_api();
+    if !listener.local_addr()?.ip().is_loopback() {
+        match running.configuration().allow_unauthenticated {
+            true => tracing::warn!(
+                "AllowUnauthenticated: whoever can reach this address can make, change and delete mappings"
+            ),
+            false => tracing::info!(
+                "Lambda's API is not served: others can reach this address, and AllowUnauthenticated is not set"
+            ),
+        }
+    }
+    serving.spawn(pelton_api::serve(listener, running.status(), lambda, stop_listening.clone()));
 
     let signal = loop {
         let reason = tokio::select! {
             signal = signals.next() => break signal,
             () = hangup.next() => "SIGHUP",
             () = changes.changed() => "the file has changed",
+            changes = running.next_changes() => {
+                tokio::select! {
+                    signal = signals.next() => break signal,
+                    () = running.carry_out(&changes) => {}
+                }
+                continue;
+            }
         };
         tracing::info!(reason, file = %file.display(), "reading the configuration again");
         tokio::select! {

@@ -105,6 +105,8 @@ pub(crate) struct Shard {
     pace: Pace,
     read_backoff: Backoff,
     write: Option<Boxed<Result<(), StoreError>>>,
+    /// The position that is being written.
+    writing: Option<Position>,
     store_backoff: Backoff,
     write_not_before: Option<Instant>,
     read_to: Option<Timestamp>,
@@ -160,6 +162,7 @@ impl Shard {
             pace: Pace::new(shared.source.idle_wait(), shared.source.is_pushed()),
             read_backoff: Backoff::new(READ_PAUSE, LONGEST_READ_PAUSE),
             write: None,
+            writing: None,
             store_backoff: Backoff::new(STORE_PAUSE, LONGEST_STORE_PAUSE),
             write_not_before: None,
             read_to: None,
@@ -394,7 +397,7 @@ impl Shard {
         }
         self.is_dirty = false;
         let checkpoint = self.checkpoint();
-        self.progress.position(&checkpoint.position);
+        self.writing = Some(checkpoint.position.clone());
         let (store, lease) = (self.store.clone(), self.assignment.lease.clone());
         self.write = Some(Box::pin(async move { store.checkpoint(&lease, &checkpoint).await }));
         None
@@ -416,6 +419,9 @@ impl Shard {
             Ok(()) => {
                 self.store_backoff.reset();
                 self.write_not_before = None;
+                if let Some(position) = self.writing.take() {
+                    self.progress.position(&position);
+                }
                 if self.shared.watch.works_of(&self.assignment.lease.partition, Part::Store) {
                     tracing::info!("checkpoints can be written again");
                 }

@@ -1,6 +1,8 @@
 //! The stores: what all of them promise, and what is each one's own.
 
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod dynamodb;
 #[cfg(test)]
 mod killed;

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::future::join_all;
+use pelton_api::{Change, Changes as ApiChanges, LambdaApi, Loaded, Mappings};
 use pelton_config::{Configuration, Function, Program, Runtime};
-use pelton_core::SystemClock;
+use pelton_core::{Mapping, MappingId, SystemClock};
 use pelton_engine::{Shutdown, StatusHandle, Supervisor};
 use pelton_invoke::{Launch, ProcessFunction, ProcessSettings};
 use tokio_util::sync::CancellationToken;
 
 use super::changes::{Changes, account};
 use super::parts::Parts;
+use super::surroundings::World;
 use crate::aws::Aws;
 use crate::state::OpenState;
 
@@ -31,22 +33,104 @@ pub struct Running {
     state: Option<OpenState>,
     /// Kills all local processes.
     stop_functions: CancellationToken,
+    /// What was made through the API.
+    made: BTreeMap<MappingId, Mapping>,
+    mappings: Mappings,
+    changes: ApiChanges,
+    api: Option<LambdaApi>,
+    world: Arc<World>,
 }
 
 impl Running {
     /// Starts everything.
-    pub async fn start(configuration: Configuration) -> anyhow::Result<Self> {
+    pub async fn start(configuration: Configuration, file: &Path) -> anyhow::Result<Self> {
         let aws = Aws::new(&configuration).await?;
         let stop_functions = CancellationToken::new();
         let all: Vec<&Function> = configuration.functions.iter().collect();
         let functions = start_functions(&all, &configuration, aws.region(), &stop_functions).await?;
-        let state = OpenState::for_mappings_of(&configuration, &aws).await?;
+        let (state, documents) = match OpenState::for_run(&configuration, &aws).await? {
+            Ok(state) => {
+                let documents = state.documents();
+                (Some(state), Ok(documents))
+            }
+            Err(reason) => (None, Err(reason)),
+        };
+        let world = Arc::new(World::new(file, &configuration, &aws));
         let mut parts = Parts::new(aws, functions, state.as_ref().map(OpenState::store));
         let mut supervisor = Supervisor::new(Arc::new(SystemClock));
         for mapping in &configuration.mappings {
             supervisor.start(parts.plan(mapping).await?);
         }
-        Ok(Self { configuration, parts, supervisor, state, stop_functions })
+        let loaded = match Mappings::load(documents, world.clone(), supervisor.status()).await {
+            Ok(loaded) => loaded,
+            // As in `OpenState::for_run`: what the file has of queues can do without.
+            Err(error) if configuration.mappings.iter().all(|mapping| mapping.stream.is_none()) => {
+                tracing::error!(%error, "mappings that were made through Lambda's API don't run: restart to try again");
+                Mappings::load(Err(error.to_string()), world.clone(), supervisor.status()).await?
+            }
+            Err(error) => return Err(error).context("mappings that were made through Lambda's API can't be read"),
+        };
+        let Loaded { mappings, work, changes, first } = loaded;
+        let allow_unauthenticated = configuration.allow_unauthenticated;
+        let api = Some(LambdaApi { mappings: mappings.clone(), work, allow_unauthenticated });
+        let made = BTreeMap::new();
+        let mut running =
+            Self { configuration, parts, supervisor, state, stop_functions, made, mappings, changes, api, world };
+        running.carry_out(&first).await;
+        Ok(running)
+    }
+
+    /// Lambda's API, to be served. Given once.
+    pub fn take_api(&mut self) -> Option<LambdaApi> {
+        self.api.take()
+    }
+
+    /// Waits for changes that the API asks for.
+    pub async fn next_changes(&mut self) -> Vec<Change> {
+        self.changes.next().await
+    }
+
+    /// Has mappings of the API run as they are to run from now on. What can't be done is said in the log and by the API.
+    ///
+    /// Dropping the future is as with [`Self::reload`].
+    pub async fn carry_out(&mut self, changes: &[Change]) {
+        let changed = changes.iter().map(|change| change.id);
+        if self.supervisor.stop(changed, self.configuration.grace_period).await == Shutdown::Cut {
+            tracing::warn!(
+                "a mapping that was changed was cut off at the end of the grace period: what was in flight is delivered again"
+            );
+            if let Some(state) = &self.state {
+                state.release(self.supervisor.owner(), &changes.iter().map(|change| change.id).collect()).await;
+            }
+        }
+        for change in changes {
+            let outcome = self.put_into_force(change).await.map_err(|error| format!("{error:#}"));
+            if let Err(error) = &outcome {
+                tracing::error!(mapping = %change.id, error, "a change made through the API could not be carried out");
+            }
+            self.mappings.carried_out(change, outcome).await;
+        }
+    }
+
+    async fn put_into_force(&mut self, change: &Change) -> anyhow::Result<()> {
+        let id = change.id;
+        self.made.remove(&id);
+        let Some(mapping) = &change.to else {
+            self.supervisor.forget(id);
+            if let Some(state) = &self.state {
+                state.try_forget(id).await.context("its checkpoints can't be deleted")?;
+            }
+            tracing::info!(mapping = %id, "a mapping was deleted through the API");
+            return Ok(());
+        };
+        if let Some(other) = self.configuration.mappings.iter().find(|other| is_same(other, mapping)) {
+            anyhow::bail!("the file has a mapping of the same source and function, {}: remove one of them", other.id);
+        }
+        let plan = self.parts.plan(mapping).await?;
+        self.supervisor.start(plan);
+        self.made.insert(id, mapping.clone());
+        tracing::info!(mapping = %id, source = %mapping.event_source, enabled = mapping.enabled, "a mapping of the API is in force");
+        Ok(())
     }
 
     pub fn configuration(&self) -> &Configuration {
@@ -87,10 +171,25 @@ impl Running {
         if new.state != self.configuration.state && self.state.is_some() {
             anyhow::bail!("`State` changed: that takes a restart");
         }
-        let changes = Changes::between(&self.configuration, &new);
+        if new.allow_unauthenticated != self.configuration.allow_unauthenticated {
+            anyhow::bail!("`AllowUnauthenticated` changed: that takes a restart");
+        }
+        for mapping in &new.mappings {
+            if let Some(made) = self.made.values().find(|made| is_same(made, mapping)) {
+                anyhow::bail!(
+                    "{} already goes to {} by the mapping {} that was made through the API: delete that one first",
+                    mapping.event_source,
+                    mapping.function_arn,
+                    made.id
+                );
+            }
+        }
+        // What was made through the API stays, but is replaced where what it works with is.
+        let (old_with_made, new_with_made) = (self.with_made(&self.configuration), self.with_made(&new));
+        let changes = Changes::between(&old_with_made, &new_with_made);
         if changes == Changes::default() {
             tracing::info!("the configuration was read again: no mapping and no function changed");
-            self.configuration = new;
+            self.take(new);
             return Ok(());
         }
 
@@ -101,11 +200,11 @@ impl Running {
             new.functions.iter().filter(|function| changes.functions_to_start.contains(&function.name)).collect();
         let started = start_functions(&to_start, &new, region, &self.stop_functions).await?;
 
-        if self.state.is_none() {
-            self.state = OpenState::for_mappings_of(&new, aws.as_ref().unwrap_or(self.parts.aws())).await?;
-            if let Some(state) = &self.state {
-                self.parts.keep_state_in(state.store());
-            }
+        if self.state.is_none()
+            && let Ok(state) = OpenState::for_run(&new, aws.as_ref().unwrap_or(self.parts.aws())).await?
+        {
+            self.parts.keep_state_in(state.store());
+            self.state = Some(state);
         }
 
         let grace = self.configuration.grace_period;
@@ -125,7 +224,8 @@ impl Running {
                 state.forget(*mapping).await;
             }
         }
-        for mapping in new.mappings.iter().filter(|mapping| changes.mappings_to_start.contains(&mapping.id)) {
+        let to_start = new_with_made.mappings.iter().filter(|mapping| changes.mappings_to_start.contains(&mapping.id));
+        for mapping in to_start {
             let plan = self.parts.plan(mapping).await?;
             self.supervisor.start(plan);
         }
@@ -135,8 +235,21 @@ impl Running {
             functions_started = changes.functions_to_start.len(),
             "the changed configuration is in force"
         );
-        self.configuration = new;
+        self.take(new);
         Ok(())
+    }
+
+    /// Takes a configuration as the one that is in force.
+    fn take(&mut self, configuration: Configuration) {
+        self.world.take(&configuration, self.parts.aws());
+        self.configuration = configuration;
+    }
+
+    /// A configuration as if what was made through the API stood in its file.
+    fn with_made(&self, configuration: &Configuration) -> Configuration {
+        let mut all = configuration.clone();
+        all.mappings.extend(self.made.values().cloned());
+        all
     }
 
     /// Stops everything in order.
@@ -149,6 +262,11 @@ impl Running {
         }
         shutdown
     }
+}
+
+/// Whether two mappings have the same source and function, so that only one of them may run.
+fn is_same(one: &Mapping, other: &Mapping) -> bool {
+    (&one.event_source, &one.function_arn) == (&other.event_source, &other.function_arn)
 }
 
 /// Starts local functions.

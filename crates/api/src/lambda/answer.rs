@@ -1,0 +1,162 @@
+//! Answers a request of Lambda's API.
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::error::ApiError;
+use super::list::Query;
+use super::mappings::{Job, Mappings};
+use super::resource::{self, Resource};
+use super::route::{Id, Route, TagOperation, route};
+use super::settings;
+use super::upstream::Upstream;
+use super::{body, surroundings::Unanswered};
+use crate::connections::Patience;
+
+/// The longest body of what is answered here: that of Lambda's synchronous calls.
+const LONGEST_BODY: usize = 6 * 1_024 * 1_024;
+/// How long a body may take to come.
+const BODY_TIME: Duration = Duration::from_secs(30);
+
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+
+const NOT_ALONE: &str = "Pelton serves Lambda's API without authentication, and so only where nobody else can reach it: \
+                         let Listen name a loopback address, or write AllowUnauthenticated: true into its file.";
+const FROM_A_PAGE: &str = "Pelton doesn't answer requests that a web page makes.";
+
+/// What stands behind Lambda's API.
+pub struct Front {
+    pub mappings: Mappings,
+    pub upstream: Upstream,
+    /// Whether whoever can reach the listener may use the API.
+    pub is_allowed: bool,
+}
+
+/// Answers. Every answer has a request id.
+pub async fn answer(front: &Front, request: Request, patience: Patience) -> Response {
+    let answered = decide(front, request, patience).await;
+    let mut response = answered.unwrap_or_else(|error| refuse(&error));
+    if !response.headers().contains_key(REQUEST_ID)
+        && let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string())
+    {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+async fn decide(front: &Front, request: Request, patience: Patience) -> Result<Response, ApiError> {
+    if !front.is_allowed {
+        return Err(ApiError::denied(NOT_ALONE));
+    }
+    // A page on any site can make its visitor's browser send requests to this machine.
+    if is_from_a_page(request.headers()) {
+        return Err(ApiError::denied(FROM_A_PAGE));
+    }
+    let mappings = &front.mappings;
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    match route(request.method(), request.uri().path()) {
+        Route::Dots => Err(ApiError::bad_path()),
+        Route::Unknown => {
+            let (method, path) = (request.method(), request.uri().path());
+            Err(ApiError::unknown_operation(format!("Lambda has no operation {method} {path}.")))
+        }
+        Route::ListMappings => Ok(json(StatusCode::OK, &mappings.list(&Query::read(&query)?))),
+        Route::GetMapping(id) => Ok(json(StatusCode::OK, &mappings.get(known(id)?)?)),
+        Route::CreateMapping => {
+            let made = settings::create(read(request).await?, &mappings.region())?;
+            exists(mappings, &made.mapping, true).await?;
+            Ok(json(StatusCode::ACCEPTED, &mappings.ask(Job::Create(Box::new(made))).await?))
+        }
+        Route::UpdateMapping(id) => {
+            let (id, changes) = (known(id)?, read(request).await?);
+            let mapping = mappings.preview(id, &changes)?;
+            if changes.contains_key("FunctionName") {
+                exists(mappings, &mapping, false).await?;
+            }
+            Ok(json(StatusCode::ACCEPTED, &mappings.ask(Job::Update(id, changes)).await?))
+        }
+        Route::DeleteMapping(id) => Ok(json(StatusCode::ACCEPTED, &mappings.ask(Job::Delete(known(id)?)).await?)),
+        Route::Tags(operation, arn) => match resource::read(&arn)? {
+            Resource::Other => front.upstream.pass_on(mappings.surroundings().upstream(), request, patience).await,
+            Resource::Mapping(id) => {
+                let job = match operation {
+                    TagOperation::List => return Ok(json(StatusCode::OK, &mappings.tags(id, &arn)?)),
+                    TagOperation::Add => {
+                        let fields = read(request).await?;
+                        let tags = fields.get("Tags").map(resource::tags).transpose()?.unwrap_or_default();
+                        if tags.is_empty() {
+                            let message = "An error occurred and the request cannot be processed.";
+                            return Err(ApiError::invalid_parameter(message));
+                        }
+                        Job::Tag(id, arn, tags)
+                    }
+                    TagOperation::Remove => Job::Untag(id, arn, resource::tag_keys(&query)?),
+                };
+                mappings.ask(job).await?;
+                Ok(StatusCode::NO_CONTENT.into_response())
+            }
+        },
+        Route::Upstream => front.upstream.pass_on(mappings.surroundings().upstream(), request, patience).await,
+    }
+}
+
+fn known(id: Id) -> Result<pelton_core::MappingId, ApiError> {
+    id.ok_or_else(ApiError::no_mapping)
+}
+
+fn is_from_a_page(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site")
+}
+
+async fn read(request: Request) -> Result<serde_json::Map<String, Value>, ApiError> {
+    let collected = Limited::new(request.into_body(), LONGEST_BODY).collect();
+    let bytes: Bytes = match tokio::time::timeout(BODY_TIME, collected).await {
+        Err(_) => return Err(ApiError::too_slow()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(ApiError::too_large(LONGEST_BODY)),
+        Ok(Err(error)) => return Err(ApiError::not_json(&error.to_string())),
+        Ok(Ok(body)) => body.to_bytes(),
+    };
+    body::fields(&bytes)
+}
+
+/// Function, then source, as AWS asks for them (spec 12.1).
+async fn exists(mappings: &Mappings, mapping: &pelton_core::Mapping, source: bool) -> Result<(), ApiError> {
+    let unanswered = |Unanswered(reason)| ApiError::unavailable(reason);
+    let surroundings = mappings.surroundings();
+    if !surroundings.has_function(mapping).await.map_err(unanswered)? {
+        return Err(ApiError::invalid_parameter("Function does not exist"));
+    }
+    if source && !surroundings.has_source(mapping).await.map_err(unanswered)? {
+        let message = match mapping.stream {
+            Some(_) => format!("Stream not found: {}", mapping.event_source),
+            None => {
+                "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS \
+                     Error Message: The specified queue does not exist."
+                    .to_owned()
+            }
+        };
+        return Err(ApiError::invalid_parameter(message));
+    }
+    Ok(())
+}
+
+fn json(status: StatusCode, value: &Value) -> Response {
+    let mut response = Response::new(Body::from(value.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn refuse(error: &ApiError) -> Response {
+    let mut response = json(error.status, &error.body());
+    response.headers_mut().insert(ERROR_TYPE, HeaderValue::from_static(error.kind));
+    response
+}

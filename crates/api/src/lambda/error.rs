@@ -1,0 +1,115 @@
+//! Lambda's errors: status, type, and a body whose member is `Message` or `message`, each as AWS has it (spec 1.1).
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+/// An answer that is an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiError {
+    pub status: StatusCode,
+    /// `x-amzn-ErrorType`.
+    pub kind: &'static str,
+    pub message: String,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
+        Self { status, kind, message: message.into() }
+    }
+
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "ResourceNotFoundException", message)
+    }
+
+    /// No mapping has this id.
+    pub fn no_mapping() -> Self {
+        Self::not_found("The resource you requested does not exist.")
+    }
+
+    pub fn invalid_parameter(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "InvalidParameterValueException", message)
+    }
+
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "ResourceConflictException", message)
+    }
+
+    pub fn in_use(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "ResourceInUseException", message)
+    }
+
+    /// Constraints of AWS's model that the request breaks, each without its `1 validation error detected: `.
+    pub fn validation(constraints: &[String]) -> Self {
+        let message = match constraints {
+            [only] => format!("1 validation error detected: {only}"),
+            several => format!("{} validation errors detected: {}", several.len(), several.join("; ")),
+        };
+        Self::new(StatusCode::BAD_REQUEST, "ValidationException", message)
+    }
+
+    pub fn serialization(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "SerializationException", message)
+    }
+
+    pub fn not_json(problem: &str) -> Self {
+        let message = format!("Could not parse request body into json: {problem}");
+        Self::new(StatusCode::BAD_REQUEST, "InvalidRequestContentException", message)
+    }
+
+    pub fn too_large(limit: usize) -> Self {
+        let message = format!("Request must be smaller than {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", message)
+    }
+
+    pub fn too_slow() -> Self {
+        let message = "The body of the request did not come in time.";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "RequestTimeoutException", message)
+    }
+
+    pub fn unknown_operation(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "UnknownOperationException", message)
+    }
+
+    pub fn denied(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "AccessDeniedException", message)
+    }
+
+    pub fn bad_path() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "InvalidRequestContentException",
+            "The path of the request holds '.' or '..'.",
+        )
+    }
+
+    pub fn too_many() -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", "Rate exceeded")
+    }
+
+    /// Trying again can help.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceException", message)
+    }
+
+    /// The upstream didn't answer.
+    pub fn bad_gateway(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "ServiceException", message)
+    }
+
+    pub fn body(&self) -> Value {
+        let message = &self.message;
+        match self.kind {
+            "ResourceNotFoundException" | "ResourceInUseException" | "AccessDeniedException" => {
+                json!({ "Type": "User", "Message": message })
+            }
+            "ServiceException" => json!({ "Type": "Service", "Message": message }),
+            "InvalidParameterValueException"
+            | "ResourceConflictException"
+            | "InvalidRequestContentException"
+            | "RequestTooLargeException" => json!({ "Type": "User", "message": message }),
+            "TooManyRequestsException" => {
+                json!({ "Type": "User", "Reason": "CallerRateLimitExceeded", "message": message })
+            }
+            _ => json!({ "message": message }),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Lambda's API over a real socket, on mappings that an engine runs on fake queues.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod access;
+mod changes;
+mod kept;
+mod lists;
+mod passing;
+mod refusals;
+mod shapes;
+mod support;
+mod tags;
