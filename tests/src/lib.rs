@@ -27,6 +27,7 @@ pub use queue::{Queue, body};
 pub use refuser::Refuser;
 pub use stream::Stream;
 pub use stream_campaign::StreamCampaign;
+pub use stream_campaign::leases::{ShardRow, holders, shard_rows};
 pub use stream_campaign::witness::{Invocation, Witness};
 pub use table::Table;
 

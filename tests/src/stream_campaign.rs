@@ -1,6 +1,7 @@
 //! Records that flow through the shards of a stream to a function while everything goes wrong, and what must hold in the
 //! end.
 mod account;
+pub mod leases;
 pub mod witness;
 
 use std::collections::{BTreeSet, HashMap};
@@ -30,26 +31,40 @@ pub struct StreamCampaign {
     pub source: Feed,
     /// What is invoked.
     pub witness: Witness,
+    /// Of so many records one always fails.
+    pub failing_every: u64,
     /// What gets the records of what is given up.
-    pub given_up: Queue,
+    given_up: GivenUp,
     /// The numbers of what was put, in the order of the stream.
     order: Mutex<Vec<u64>>,
     kills: Mutex<Vec<Instant>>,
 }
 
 impl StreamCampaign {
-    /// On a stream that exists.
+    /// On a stream that exists. What is given up goes to a queue.
     pub async fn new(backend: Backend, source: Feed) -> Self {
-        let given_up = backend.queue(30).await;
+        let given_up = GivenUp::Queue(backend.queue(30).await);
         let (witness, order, kills) = (Witness::default(), Mutex::default(), Mutex::default());
-        Self { backend, source, witness, given_up, order, kills }
+        Self { backend, source, witness, failing_every: 2_500, given_up, order, kills }
+    }
+
+    /// What is given up goes to a bucket.
+    pub async fn with_bucket(self) -> Self {
+        let bucket = Backend::name("given-up");
+        self.backend.s3.create_bucket().bucket(&bucket).send().await.unwrap();
+        Self { given_up: GivenUp::Bucket(bucket), ..self }
+    }
+
+    /// Of so many records one always fails.
+    pub fn with_one_failing_of(self, failing_every: u64) -> Self {
+        Self { failing_every, ..self }
     }
 
     /// Puts so many records more. Those of one call of the backend are ordered by their sequence numbers.
     pub async fn put(&self, count: u64) {
         let first = self.order.lock().unwrap().len() as u64;
         let numbers: Vec<u64> = (first..first + count).collect();
-        let text = |number: &u64| json!({ "n": number, "do": what(*number) }).to_string();
+        let text = |number: &u64| json!({ "n": number, "do": self.what(*number) }).to_string();
         match &self.source {
             Feed::Kinesis(stream) => {
                 for numbers in numbers.chunks(100) {
@@ -83,7 +98,7 @@ impl StreamCampaign {
             "EventSourceArn": self.source.arn(), "FunctionName": "work", "StartingPosition": "TRIM_HORIZON",
             "BatchSize": 10, "ParallelizationFactor": 2, "FunctionResponseTypes": ["ReportBatchItemFailures"],
             "BisectBatchOnFunctionError": true, "MaximumRetryAttempts": 1,
-            "DestinationConfig": { "OnFailure": { "Destination": self.given_up.arn } },
+            "DestinationConfig": { "OnFailure": { "Destination": self.given_up.arn() } },
         });
         mapping.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         mapping
@@ -117,7 +132,7 @@ impl StreamCampaign {
     }
 
     fn failing(&self) -> BTreeSet<u64> {
-        self.order.lock().unwrap().iter().copied().filter(|number| what(*number) == "fail").collect()
+        self.order.lock().unwrap().iter().copied().filter(|number| self.what(*number) == "fail").collect()
     }
 
     /// Sees that nothing is lost and that order was kept. Gives what is known for more.
@@ -148,18 +163,61 @@ impl StreamCampaign {
             Feed::DynamoDb(_) => Kind::DynamoDb,
         };
         let mut recorded = BTreeSet::new();
-        loop {
-            let received = self.given_up.receive(1).await;
-            if received.is_empty() {
-                return recorded;
-            }
-            for record in received.iter().map(body) {
-                assert_eq!(record["requestContext"]["condition"], "RetryAttemptsExhausted");
-                let batch = &record[kind.batch_info()];
-                assert_eq!(batch["batchSize"], 1, "{record}");
-                recorded.insert(numbers[batch["startSequenceNumber"].as_str().unwrap()]);
+        for record in self.given_up.records(&self.backend).await {
+            assert_eq!(record["requestContext"]["condition"], "RetryAttemptsExhausted");
+            let batch = &record[kind.batch_info()];
+            assert_eq!(batch["batchSize"], 1, "{record}");
+            recorded.insert(numbers[batch["startSequenceNumber"].as_str().unwrap()]);
+        }
+        recorded
+    }
+
+    /// What a record tells the function.
+    fn what(&self, number: u64) -> &'static str {
+        match number {
+            _ if number % self.failing_every == self.failing_every / 2 => "fail",
+            _ if number % 203 == 45 => "fail once",
+            _ if number % 509 == 33 => "raise once",
+            _ => "",
+        }
+    }
+}
+
+/// What gets the records of what is given up.
+#[derive(Debug)]
+enum GivenUp {
+    Queue(Queue),
+    Bucket(String),
+}
+
+impl GivenUp {
+    fn arn(&self) -> String {
+        match self {
+            Self::Queue(queue) => queue.arn.clone(),
+            Self::Bucket(bucket) => format!("arn:aws:s3:::{bucket}"),
+        }
+    }
+
+    /// All that came, duplicates too.
+    async fn records(&self, backend: &Backend) -> Vec<Value> {
+        let mut records = Vec::new();
+        match self {
+            Self::Queue(queue) => loop {
+                let received = queue.receive(1).await;
+                if received.is_empty() {
+                    break;
+                }
+                records.extend(received.iter().map(body));
+            },
+            Self::Bucket(bucket) => {
+                let listing = backend.s3.list_objects_v2().bucket(bucket).send().await.unwrap();
+                for object in listing.contents() {
+                    let get = backend.s3.get_object().bucket(bucket).key(object.key().unwrap()).send().await.unwrap();
+                    records.push(serde_json::from_slice(&get.body.collect().await.unwrap().into_bytes()).unwrap());
+                }
             }
         }
+        records
     }
 }
 
@@ -170,14 +228,4 @@ fn key(number: u64) -> u64 {
 
 fn name(number: u64) -> String {
     format!("key-{}", key(number))
-}
-
-/// What a record tells the function.
-fn what(number: u64) -> &'static str {
-    match number {
-        _ if number % 2_500 == 1_234 => "fail",
-        _ if number % 203 == 45 => "fail once",
-        _ if number % 509 == 33 => "raise once",
-        _ => "",
-    }
 }

@@ -1,5 +1,5 @@
 //! What must hold at the end of a campaign, told from what the function was asked.
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -91,5 +91,32 @@ impl Account {
         }
         eprintln!("{again} records came again, processed at most {longest:?} before a kill");
         again
+    }
+
+    /// No shard is worked on through two doors for longer than a lease. Needs a flow of records in every shard: whoever
+    /// hasn't been seen to work for the time of a lease has stopped.
+    pub fn shards_are_worked_on_by_one_at_a_time(&self, lease: Duration) {
+        let mut spells: BTreeMap<(&str, usize), Vec<(Instant, Instant)>> = BTreeMap::new();
+        for invocation in &self.invocations {
+            let spells = spells.entry((&invocation.shard, invocation.door)).or_default();
+            match spells.last_mut().filter(|(_, end)| *end + lease > invocation.start) {
+                Some((_, end)) => *end = invocation.start,
+                None => spells.push((invocation.start, invocation.start)),
+            }
+        }
+        let mut longest = Duration::ZERO;
+        for ((shard, door), spells_of_one) in &spells {
+            for (start, end) in spells_of_one {
+                let others = spells.iter().filter(|((other_shard, other), _)| other_shard == shard && other != door);
+                for ((_, other), (other_start, other_end)) in
+                    others.flat_map(|(key, all)| all.iter().map(move |it| (key, it)))
+                {
+                    let overlap = (*end.min(other_end)).saturating_duration_since(*start.max(other_start));
+                    assert!(overlap <= lease, "{door} and {other} both worked on {shard} for {overlap:?}");
+                    longest = longest.max(overlap);
+                }
+            }
+        }
+        eprintln!("two worked on one shard for at most {longest:?}");
     }
 }

@@ -76,6 +76,13 @@ impl Witness {
         self.notes().invocations.clone()
     }
 
+    /// Those that began at a time or later.
+    pub fn invocations_since(&self, at: Instant) -> Vec<Invocation> {
+        let notes = self.notes();
+        let first = notes.invocations.partition_point(|invocation| invocation.start < at);
+        notes.invocations[first..].to_vec()
+    }
+
     /// The numbers of the records in the order in which they were processed, again for each time.
     pub fn processed(&self) -> Vec<u64> {
         self.notes().processed.clone()

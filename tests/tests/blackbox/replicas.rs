@@ -1,127 +1,149 @@
-//! Several real processes share the shards of a stream through a table: one is killed, one sleeps past its lease, one
-//! joins, one stops in order.
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+//! Several processes that share the shards of one stream through a table.
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pelton_tests::{Backend, Feed, Invocation, Pelton, StreamCampaign};
-use serde_json::{Value, json};
+use pelton_tests::{Backend, Feed, Pelton, ShardRow, StreamCampaign, eventually, holders, shard_rows};
+use serde_json::json;
 use tokio::time::Instant;
 
-const SHARDS: usize = 6;
-const RENEWAL: Duration = Duration::from_secs(2);
-const LEASE: Duration = Duration::from_secs(4);
-/// What a look, a take and a first batch may need on a busy machine.
-const MARGIN: Duration = Duration::from_secs(6);
-/// How long the records keep coming that the processes are watched by.
-const WAITING: usize = 200;
+/// `LeaseRenewalSeconds`.
+const RENEWAL: Duration = Duration::from_secs(1);
+/// A lease lasts two renewals, and so long a handover may take when nobody gives the lease back.
+const LEASE: Duration = RENEWAL.saturating_mul(2);
+/// What a busy machine may add.
+const MARGIN: Duration = Duration::from_millis(1_500);
 
 #[tokio::test]
-async fn replicas_share_shards_through_a_kill_a_pause_a_join_and_a_stop() {
-    let backend = Backend::ministack().await;
-    let stream = backend.stream(i32::try_from(SHARDS).unwrap()).await;
-    let campaign = StreamCampaign::new(backend, Feed::Kinesis(stream.clone())).await;
-    let state = json!({ "DynamoDB": { "Table": Backend::name("state"), "LeaseRenewalSeconds": RENEWAL.as_secs() } });
-    let over = AtomicBool::new(false);
+async fn replicas_share_the_shards_while_some_are_killed_stopped_and_added() {
+    let beside = Backend::localstack().await;
+    let backend = Backend {
+        dynamodb_endpoint: beside.dynamodb_endpoint,
+        dynamodb: beside.dynamodb,
+        ..Backend::ministack().await
+    };
+    let stream = Feed::Kinesis(backend.stream(6).await);
+    let replicas = Replicas { table: Backend::name("state"), campaign: StreamCampaign::new(backend, stream).await };
+    let is_over = Cell::new(false);
     let put = async {
-        while !over.load(Ordering::Relaxed) {
-            if campaign.left() < WAITING {
-                campaign.put(100).await;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        while !is_over.get() {
+            replicas.campaign.put(60).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    let disturb = async {
-        let first = replica(&campaign, &state).await;
-        let mut second = replica(&campaign, &state).await;
-        let third = replica(&campaign, &state).await;
-        are_shared(&first, &campaign, &[2, 2, 2], Duration::from_secs(30)).await;
-
-        // Killed: nobody gives its shards back, so its leases have to run out.
-        second.kill();
-        let killed = Instant::now();
-        are_shared(&first, &campaign, &[3, 3], LEASE + MARGIN).await;
-        eprintln!("a killed replica was replaced after {:?}", killed.elapsed());
-
-        // Asleep past its lease: it can't know, and finds out when it wakes.
-        third.pause();
-        are_shared(&first, &campaign, &[6], LEASE + MARGIN).await;
-        let asleep = Instant::now();
-        tokio::time::sleep(LEASE).await;
-        third.go_on();
-        are_shared(&first, &campaign, &[3, 3], Duration::from_secs(30)).await;
-        assert!(third.log().contains("the lease of a shard is lost"), "it has noticed");
-
-        // One more gets its share.
-        let mut fourth = replica(&campaign, &state).await;
-        are_shared(&first, &campaign, &[2, 2, 2], Duration::from_secs(30)).await;
-
-        // In order: its shards are free at once.
-        let stopped = Instant::now();
-        fourth.stop().await;
-        are_shared(&first, &campaign, &[3, 3], LEASE / 2 + MARGIN).await;
-        eprintln!("a stopped replica was replaced after {:?}", stopped.elapsed());
-        over.store(true, Ordering::Relaxed);
-        campaign.is_over(&first).await;
-        (first, third, asleep)
+    let live = async {
+        let living = replicas.live().await;
+        is_over.set(true);
+        living
     };
-    let ((), (mut first, mut third, asleep)) = tokio::join!(put, disturb);
-    assert!(first.is_alive() && third.is_alive());
-
-    let account = campaign.account().await;
-    assert!(account.processed.len() > 1_000, "records flowed all the time: {}", account.processed.len());
-    let doors: BTreeSet<usize> = account.invocations.iter().map(|it| it.door).collect();
-    assert_eq!(doors.len(), 4, "every process has worked");
-    let woken = asleep + LEASE;
-    let of_sleeper = |it: &&Invocation| it.door == 2 && (asleep..woken).contains(&it.start);
-    assert_eq!(account.invocations.iter().filter(of_sleeper).count(), 0, "who sleeps does nothing");
-    for (shard, overlap) in overlaps(&account.invocations) {
-        assert!(overlap <= LEASE, "{shard} was worked on by two for {overlap:?}");
+    let ((), living) = tokio::join!(put, live);
+    for pelton in &living {
+        replicas.campaign.is_over(pelton).await;
     }
+    let account = replicas.campaign.account().await;
+    account.shards_are_worked_on_by_one_at_a_time(LEASE);
+    eprintln!("{} records, {} invocations", account.order.len(), account.invocations.len());
 }
 
-/// One more process, with a door of the function for itself.
-async fn replica(campaign: &StreamCampaign, state: &Value) -> Pelton {
-    let mut configuration = campaign.configuration(json!({})).await;
-    configuration["State"] = state.clone();
-    Pelton::run(configuration).await
+/// The processes of one mapping. Each has the number of its door.
+struct Replicas {
+    table: String,
+    campaign: StreamCampaign,
 }
 
-/// Waits until the shards are held by as many owners, each with as many as given, as one of them sees it.
-async fn are_shared(pelton: &Pelton, campaign: &StreamCampaign, shares: &[usize], limit: Duration) {
-    let wanted = shares.to_vec();
-    pelton_testkit::eventually(&format!("shards are shared {wanted:?}"), limit, || async {
-        let status = pelton.status(&campaign.source);
-        let mut held: BTreeMap<&str, usize> = BTreeMap::new();
-        for shard in status["Shards"].as_array().into_iter().flatten() {
-            if let Some(owner) = shard["Owner"].as_str() {
-                *held.entry(owner).or_default() += 1;
-            }
-        }
-        let mut counts: Vec<usize> = held.into_values().collect();
-        counts.sort_unstable();
-        counts == wanted
-    })
-    .await;
-}
+impl Replicas {
+    /// All that happens. Gives those that still live.
+    async fn live(&self) -> [Pelton; 2] {
+        let mut killed = self.start().await;
+        let stopped = self.start().await;
+        let mut leaving = self.start().await;
+        self.are_balanced(3).await;
 
-/// For each shard the longest time over which invocations of two processes alternated on it: from the first one of the
-/// other to the last one of the one before.
-fn overlaps(invocations: &[Invocation]) -> BTreeMap<String, Duration> {
-    let mut overlaps = BTreeMap::new();
-    let shards: BTreeSet<&str> = invocations.iter().map(|it| it.shard.as_str()).collect();
-    for shard in shards {
-        let of_shard: Vec<_> = invocations.iter().filter(|it| it.shard == shard).collect();
-        let mut longest = Duration::ZERO;
-        for (index, later) in of_shard.iter().enumerate() {
-            // The last invocation of another door before, which still ran when this one began.
-            let before = of_shard[..index].iter().filter(|it| it.door != later.door);
-            let running = before.filter_map(|it| it.end.filter(|end| *end > later.start));
-            if let Some(end) = running.max() {
-                longest = longest.max(end - later.start);
-            }
-        }
-        overlaps.insert(shard.to_owned(), longest);
+        let shards = self.worked_on_by(0);
+        killed.kill();
+        self.are_taken_over(0, &shards, LEASE + MARGIN).await;
+        self.are_balanced(2).await;
+
+        let added = self.start().await;
+        self.are_balanced(3).await;
+
+        let shards = self.worked_on_by(1);
+        stopped.pause();
+        self.are_taken_over(1, &shards, LEASE + MARGIN).await;
+        self.are_balanced(2).await;
+        stopped.go_on();
+        self.no_checkpoint_moves_back_for(LEASE).await;
+        assert!(stopped.metric("pelton_shard_leases_lost_total") >= 1.0, "it has noticed");
+        self.are_balanced(3).await;
+
+        let shards = self.worked_on_by(2);
+        leaving.stop().await;
+        self.are_taken_over(2, &shards, MARGIN).await;
+        self.are_balanced(2).await;
+        [stopped, added]
     }
-    overlaps
+
+    async fn start(&self) -> Pelton {
+        let mut configuration = self.campaign.configuration(json!({})).await;
+        configuration["State"] = json!({
+            "DynamoDB": { "Table": self.table, "LeaseRenewalSeconds": RENEWAL.as_secs() }
+        });
+        Pelton::run(configuration).await
+    }
+
+    async fn rows(&self) -> BTreeMap<String, ShardRow> {
+        shard_rows(&self.campaign.backend.dynamodb, &self.table).await
+    }
+
+    /// Waits until each of so many processes holds its share, and no other one holds any.
+    async fn are_balanced(&self, processes: usize) {
+        eventually(&format!("{processes} processes have even shares"), || async {
+            let rows = self.rows().await;
+            let shares: Vec<usize> = holders(&rows).unwrap_or_default().into_values().collect();
+            shares.len() == processes && shares.iter().max().unwrap() - shares.iter().min().unwrap() <= 1
+        })
+        .await;
+    }
+
+    /// The shards that a process has worked on last.
+    fn worked_on_by(&self, door: usize) -> Vec<String> {
+        let mut doors = BTreeMap::new();
+        for invocation in self.campaign.witness.invocations_since(Instant::now() - LEASE) {
+            doors.insert(invocation.shard, invocation.door);
+        }
+        let shards: Vec<String> = doors.into_iter().filter(|(_, it)| *it == door).map(|(shard, _)| shard).collect();
+        assert!(!shards.is_empty(), "it works on some");
+        shards
+    }
+
+    /// Waits until others work on the shards of a process that has just gone.
+    async fn are_taken_over(&self, gone: usize, shards: &[String], limit: Duration) {
+        let since = Instant::now();
+        let first = || {
+            let mut first: BTreeMap<String, Instant> = BTreeMap::new();
+            for invocation in self.campaign.witness.invocations_since(since).into_iter().filter(|it| it.door != gone) {
+                first.entry(invocation.shard).or_insert(invocation.start);
+            }
+            first
+        };
+        eventually("others work on its shards", || async { shards.iter().all(|shard| first().contains_key(shard)) })
+            .await;
+        let longest = shards.iter().map(|shard| first()[shard] - since).max().unwrap();
+        eprintln!("{} shards were taken over within {longest:?}", shards.len());
+        assert!(longest <= limit, "taken over only after {longest:?}");
+    }
+
+    /// Watches the table.
+    async fn no_checkpoint_moves_back_for(&self, time: Duration) {
+        let start = Instant::now();
+        let mut before = self.rows().await;
+        while start.elapsed() < time {
+            let rows = self.rows().await;
+            for (shard, row) in &rows {
+                assert!(row.after >= before[shard].after, "{shard} was at {:?} and is at {row:?}", before[shard]);
+            }
+            before = rows;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
 }

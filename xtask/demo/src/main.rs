@@ -90,9 +90,10 @@ async fn play_all(account: &mut Account, slot: &mut Option<Pelton>) -> anyhow::R
 
 async fn play(account: &mut Account, slot: &mut Option<Pelton>) -> anyhow::Result<()> {
     let resources = account.create().await?;
+    let state = account.state().to_string_lossy().into_owned();
     let account = &*account;
     println!("\n==> starting pelton");
-    let variables = [("DEMO_ACCOUNT", resources.account())];
+    let variables = [("DEMO_ACCOUNT", resources.account()), ("DEMO_STATE", &state)];
     let pelton = slot.insert(Pelton::start(account, "quickstart", &variables).await?);
     println!("\n==> sending {SENT} messages: {ORDERS} orders in batches, {PAYMENTS} payments one by one");
     let started = Instant::now();
