@@ -386,6 +386,23 @@ async fn whatever_replicas_do_nothing_is_lost_and_order_is_kept() {
     }
 }
 
+/// Regression: a listing that took longer than a quarter of a lease was broken off and begun anew, for ever.
+#[tokio::test(start_paused = true)]
+async fn a_listing_that_takes_longer_than_renewals_can_wait_is_used_when_it_comes() {
+    let mut cluster = Cluster::new(2, Duration::ZERO);
+    cluster.world.stream.list_slowly(LEASE);
+    let replica = cluster.join();
+    cluster.share(&[(&replica, 2)]).await;
+    cluster.put_everywhere(2);
+    cluster.world.stream.reshard(&[1], &[3]);
+    cluster.put(3, "key-1");
+    cluster.put(2, "key-2");
+    cluster.all_settled().await;
+    assert!(cluster.world.rows().await.iter().all(|row| row.counter <= 1), "no lease was lost meanwhile");
+    cluster.check();
+    replica.run.stop().await;
+}
+
 /// Regression: a replica that handed a shard over before it had read it was never shown as Enabled.
 #[tokio::test(start_paused = true)]
 async fn a_replica_is_enabled_without_the_shards_that_it_has_handed_over() {

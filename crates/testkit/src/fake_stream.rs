@@ -23,6 +23,7 @@ struct State {
     shards: BTreeMap<PartitionId, Shard>,
     last: u64,
     faults: VecDeque<ErrorKind>,
+    listing_takes: Duration,
     polls: Vec<(PartitionId, Instant)>,
 }
 
@@ -124,6 +125,11 @@ impl FakeStream {
         self.state().faults.extend(faults);
     }
 
+    /// From now on, listing the shards takes so long.
+    pub fn list_slowly(&self, takes: Duration) {
+        self.state().listing_takes = takes;
+    }
+
     /// Whether polls of a shard fail from now on.
     pub fn break_shard(&self, shard_number: usize, fails: bool) {
         self.state().shards.entry(shard(shard_number)).or_default().fails = fails;
@@ -148,6 +154,8 @@ impl Source for FakeStream {
     }
 
     async fn partitions(&self) -> Result<Listing, SourceError> {
+        let takes = self.state().listing_takes;
+        tokio::time::sleep(takes).await;
         let state = self.state();
         let listed = state.shards.iter().filter(|(_, shard)| !shard.unlisted);
         let partition = |(id, shard): (&PartitionId, &Shard)| Partition {

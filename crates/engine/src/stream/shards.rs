@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use pelton_core::{Lease, Listing, OwnerId, PartitionId, ShardState, SourceError, Store, StoreError, StreamId};
 use tokio::sync::watch;
@@ -50,6 +51,8 @@ pub(crate) struct Shards {
     owner: OwnerId,
     stream: Option<StreamId>,
     listing: Option<(Instant, Listing)>,
+    /// The next one, where it takes longer than a look may.
+    listing_under_way: Option<BoxFuture<'static, Result<Listing, SourceError>>>,
     /// The listing's shards are in the store.
     is_taken_over: bool,
     tasks: JoinSet<ShardEnd>,
@@ -85,6 +88,7 @@ impl Shards {
             owner,
             stream: None,
             listing: None,
+            listing_under_way: None,
             is_taken_over: false,
             tasks: JoinSet::new(),
             tasks_of: HashMap::new(),
@@ -219,7 +223,7 @@ impl Shards {
         match end {
             Some(ShardEnd::Finished) => {
                 tracing::info!(shard = %partition, "a shard is read to its end");
-                self.listing = None;
+                self.call_listing_into_question();
                 self.failed.remove(&partition);
             }
             Some(ShardEnd::Stopped) => {}
@@ -234,7 +238,7 @@ impl Shards {
                     .unwrap_or_else(|| (Backoff::new(RETRY_PAUSE, LONGEST_RETRY_PAUSE), Instant::now()));
                 let until = Instant::now() + backoff.next_delay();
                 self.failed.insert(partition.clone(), (backoff, until));
-                self.listing = None;
+                self.call_listing_into_question();
                 if end.is_some() {
                     self.missing.insert(partition);
                 }

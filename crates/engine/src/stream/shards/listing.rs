@@ -1,9 +1,10 @@
 //! Which shards a stream has, and what the store is to know of them.
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use pelton_core::{
-    Checkpoint, ErrorKind, Listing, NewShard, PartitionId, Position, ShardState, SourceError, StartingPosition,
+    Checkpoint, ErrorKind, Listing, NewShard, PartitionId, Position, ShardState, Source, SourceError, StartingPosition,
     StreamId,
 };
 use tokio::time::Instant;
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 use super::{LISTING_INTERVAL, Shards, Trouble};
 use crate::status::Part;
 
-/// What a listing may take, if no lease asks for less.
+/// What a listing may take.
 const LISTING_LIMIT: Duration = Duration::from_secs(60);
 /// How soon it is tried again after it failed, while the last one counts.
 const LISTING_RETRY: Duration = Duration::from_secs(5);
@@ -27,14 +28,22 @@ impl Shards {
         {
             return Ok(listing.clone());
         }
-        let limit = self.store.lease_duration().map_or(LISTING_LIMIT, |lease| (lease / 4).min(LISTING_LIMIT));
-        let listed = tokio::time::timeout(limit, self.shared.source.partitions()).await;
-        let listed = listed.unwrap_or_else(|_| {
-            Err(SourceError {
-                message: format!("the shards of the stream were not listed within {limit:?}"),
-                kind: ErrorKind::Transient,
-            })
-        });
+        let source = self.shared.source.clone();
+        let under_way = self.listing_under_way.take();
+        let mut under_way = under_way.unwrap_or_else(|| async move { list(&*source).await }.boxed());
+        // Leases that are held can't wait for long for their renewal: then the next look goes on to wait for it.
+        let limit = match self.store.lease_duration() {
+            Some(lease) if !self.held.is_empty() => lease / 8,
+            _ => LISTING_LIMIT,
+        };
+        let Ok(listed) = tokio::time::timeout(limit, &mut under_way).await else {
+            self.listing_under_way = Some(under_way);
+            let Some((_, listing)) = &self.listing else {
+                let message = "the shards of the stream are still being listed".to_owned();
+                return Err(SourceError { message, kind: ErrorKind::Transient }.into());
+            };
+            return Ok(listing.clone());
+        };
         let listing = match listed {
             Ok(listing) if listing.partitions.is_empty() => {
                 self.was_empty = true;
@@ -55,6 +64,12 @@ impl Shards {
         self.listing = Some((Instant::now(), listing.clone()));
         self.is_taken_over = false;
         Ok(listing)
+    }
+
+    /// What is known, and what is being listed, may be older than what has just been seen.
+    pub(super) fn call_listing_into_question(&mut self) {
+        self.listing = None;
+        self.listing_under_way = None;
     }
 
     /// A stream that wasn't read before by this process: the first one, or one that was made anew under the old name.
@@ -134,6 +149,16 @@ impl Shards {
         }
         Ok(())
     }
+}
+
+/// Lists, within [`LISTING_LIMIT`].
+async fn list(source: &dyn Source) -> Result<Listing, SourceError> {
+    tokio::time::timeout(LISTING_LIMIT, source.partitions()).await.unwrap_or_else(|_| {
+        Err(SourceError {
+            message: format!("the shards of the stream were not listed within {LISTING_LIMIT:?}"),
+            kind: ErrorKind::Transient,
+        })
+    })
 }
 
 /// What the store doesn't know yet, and where it begins.
