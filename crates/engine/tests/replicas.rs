@@ -397,6 +397,7 @@ async fn a_listing_that_takes_longer_than_renewals_can_wait_is_used_when_it_come
     cluster.world.stream.reshard(&[1], &[3]);
     cluster.put(3, "key-1");
     cluster.put(2, "key-2");
+    until("all is delivered", async || cluster.delivered().len() == 4).await;
     cluster.all_settled().await;
     assert!(cluster.world.rows().await.iter().all(|row| row.counter <= 1), "no lease was lost meanwhile");
     cluster.check();

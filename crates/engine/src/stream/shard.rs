@@ -35,6 +35,9 @@ const READ_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_READ_PAUSE: Duration = Duration::from_secs(15);
 const STORE_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_STORE_PAUSE: Duration = Duration::from_secs(10);
+/// Between two checkpoints of a shard in a store that others use too: each is a request of its own there, which costs
+/// money, and all shards of a stream together must not keep leases from being renewed in time.
+const SHARED_STORE_PAUSE: Duration = Duration::from_millis(100);
 /// How long a poll of a source that pushes waits.
 const PUSH_WAIT: Duration = Duration::from_secs(5);
 /// What may still come in with an arrival time before that of a read that found nothing more.
@@ -418,7 +421,8 @@ impl Shard {
         match result {
             Ok(()) => {
                 self.store_backoff.reset();
-                self.write_not_before = None;
+                let is_shared = self.assignment.valid_until.borrow().is_some();
+                self.write_not_before = is_shared.then(|| Instant::now() + SHARED_STORE_PAUSE);
                 if let Some(position) = self.writing.take() {
                     self.progress.position(&position);
                 }

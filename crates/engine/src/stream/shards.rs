@@ -185,6 +185,8 @@ impl Shards {
         if self.stream.as_ref() != Some(&stream) {
             self.begin(&stream).await?;
         }
+        // Where the store is slow, a whole look would be too long for leases to wait.
+        self.renew().await?;
         self.states = self.store.shards(&stream).await?;
         for state in &self.states {
             // Sooner than by the next renewal.

@@ -20,6 +20,7 @@ impl Shards {
     pub(super) async fn share_out(&mut self, stream: &StreamId, listing: &Listing) -> Result<(), Trouble> {
         let now = Instant::now();
         let is_free = self.see(now).await?;
+        self.renew().await?;
         let workable: Vec<ShardState> = workable(&self.states).into_iter().cloned().collect();
         let mut counts: BTreeMap<OwnerId, usize> =
             self.members_seen.alive(now).map(|owner| (owner.clone(), 0)).collect();
