@@ -404,6 +404,22 @@ async fn a_listing_that_takes_longer_than_renewals_can_wait_is_used_when_it_come
     replica.run.stop().await;
 }
 
+/// Each checkpoint is a request that costs money, and takes its turn with the renewals of leases.
+#[tokio::test(start_paused = true)]
+async fn checkpoints_in_a_shared_store_come_at_most_ten_a_second_and_shard() {
+    let mut cluster = Cluster::new(1, Duration::from_millis(20));
+    let replica = cluster.join();
+    (0..1_000).for_each(|_| cluster.put(1, "key-1"));
+    cluster.share(&[(&replica, 1)]).await;
+    let start = Instant::now();
+    cluster.all_settled().await;
+    let seconds = start.elapsed().as_secs_f64();
+    let writes = cluster.log.written().len();
+    assert!(seconds > 9.0 && writes as f64 <= seconds * 10.0 + 1.0, "{writes} in {seconds} s");
+    cluster.check();
+    replica.run.stop().await;
+}
+
 /// Regression: a replica that handed a shard over before it had read it was never shown as Enabled.
 #[tokio::test(start_paused = true)]
 async fn a_replica_is_enabled_without_the_shards_that_it_has_handed_over() {

@@ -120,3 +120,6 @@ impl Account {
         eprintln!("two worked on one shard for at most {longest:?}");
     }
 }
+
+#[cfg(test)]
+mod tests;

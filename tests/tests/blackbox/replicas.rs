@@ -73,11 +73,13 @@ impl Replicas {
         self.are_balanced(3).await;
 
         let shards = self.worked_on_by(1);
+        self.is_working(1).await;
         stopped.pause();
         self.are_taken_over(1, &shards, LEASE).await;
         self.are_balanced(2).await;
+        let rows = self.rows().await;
         stopped.go_on();
-        self.no_checkpoint_moves_back_for(LEASE).await;
+        self.no_checkpoint_moves_back_from(rows, LEASE).await;
         assert!(stopped.log().contains("the lease of a shard is lost"), "it has noticed");
         self.are_balanced(3).await;
 
@@ -147,10 +149,18 @@ impl Replicas {
         assert!(longest <= limit, "taken over only after {longest:?}, {limit:?} were allowed");
     }
 
-    /// Watches the table.
-    async fn no_checkpoint_moves_back_for(&self, time: Duration) {
+    /// Waits for a moment when the function works for a process: it has something to write when it gets the answer.
+    async fn is_working(&self, door: usize) {
+        eventually("the function works for it", || async {
+            let recent = self.campaign.witness.invocations_since(Instant::now() - LEASE);
+            recent.iter().any(|invocation| invocation.door == door && invocation.end.is_none())
+        })
+        .await;
+    }
+
+    /// Watches the table, first as it was.
+    async fn no_checkpoint_moves_back_from(&self, mut before: BTreeMap<String, ShardRow>, time: Duration) {
         let start = Instant::now();
-        let mut before = self.rows().await;
         while start.elapsed() < time {
             let rows = self.rows().await;
             for (shard, row) in &rows {

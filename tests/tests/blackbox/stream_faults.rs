@@ -111,6 +111,18 @@ async fn a_source_and_a_store_that_accept_and_never_answer_are_survived() {
     campaign.put(200).await;
     let mut pelton = Pelton::run(configuration).await;
     campaign.is_over(&pelton).await;
+    // What wasn't kept when the lease runs out would rightly come again.
+    let positions = || {
+        let status = pelton.status(&campaign.source);
+        let shards = status["Shards"].as_array().unwrap();
+        shards.iter().map(|shard| shard["Position"].clone()).collect::<Vec<_>>()
+    };
+    pelton_tests::eventually("all checkpoints are written", || async {
+        let before = positions();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        positions() == before
+    })
+    .await;
     faults.hang(true);
     campaign.put(800).await;
     let is_in_trouble = || async { pelton.result(&campaign.source).starts_with("PROBLEM: ") };
