@@ -114,3 +114,20 @@ impl Run {
         self.supervisor.shutdown(Duration::from_secs(30)).await
     }
 }
+
+/// A function that always succeeds.
+pub fn succeeding() -> Arc<FakeInvoker> {
+    Arc::new(FakeInvoker::scripted([]))
+}
+
+/// Puts records of different keys into a shard.
+pub fn put(world: &World, shard: usize, count: usize) {
+    (0..count).for_each(|number| {
+        world.stream.put(shard, &format!("key-{number}"));
+    });
+}
+
+/// A mapping with nothing but a batch size.
+pub fn batch_size(batch_size: usize) -> Mapping {
+    Mapping { batch_size, ..mapping(settings()) }
+}
