@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use pelton_core::SequenceNumber;
 use pelton_testkit::fault_proxy::{Calls, FaultProxy, Rule};
-use pelton_tests::{Backend, Feed, Kind, Pelton, StreamCampaign, seed};
+use pelton_tests::{Backend, Feed, Kind, Pelton, StreamCampaign, seed, shard_rows};
 use serde_json::json;
+use tokio::time::Instant;
 
 /// The share of calls that go wrong.
 const PERCENT: u64 = 20;
@@ -101,26 +103,32 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn a_source_and_a_store_that_accept_and_never_answer_are_survived() {
-    let backend =
-        Backend { dynamodb_endpoint: Backend::localstack().await.dynamodb_endpoint, ..Backend::ministack().await };
+    let beside = Backend::localstack().await;
+    let backend = Backend {
+        dynamodb_endpoint: beside.dynamodb_endpoint,
+        dynamodb: beside.dynamodb,
+        ..Backend::ministack().await
+    };
     let stream = Feed::Kinesis(backend.stream(2).await);
     let campaign = StreamCampaign::new(backend, stream).await;
     let faults = Faults::before(&campaign.backend, 0, 0).await;
     let mut configuration = campaign.configuration(faults.endpoints()).await;
-    configuration["State"] = json!({ "DynamoDB": { "Table": Backend::name("state"), "LeaseRenewalSeconds": 1 } });
+    let (table, start) = (Backend::name("state"), Instant::now());
+    configuration["State"] = json!({ "DynamoDB": { "Table": table, "LeaseRenewalSeconds": 1 } });
     campaign.put(200).await;
     let mut pelton = Pelton::run(configuration).await;
     campaign.is_over(&pelton).await;
     // What wasn't kept when the lease runs out would rightly come again.
-    let positions = || {
-        let status = pelton.status(&campaign.source);
-        let shards = status["Shards"].as_array().unwrap();
-        shards.iter().map(|shard| shard["Position"].clone()).collect::<Vec<_>>()
-    };
-    pelton_tests::eventually("all checkpoints are written", || async {
-        let before = positions();
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        positions() == before
+    pelton_tests::eventually("the table has every checkpoint", || async {
+        let rows = shard_rows(&campaign.backend.dynamodb, &table).await;
+        let mut last: BTreeMap<String, SequenceNumber> = BTreeMap::new();
+        for invocation in campaign.witness.invocations_since(start) {
+            let numbers = invocation.records.iter().map(|(_, number)| number.parse().unwrap());
+            let before = last.remove(&invocation.shard);
+            last.extend(numbers.chain(before).max().map(|number| (invocation.shard, number)));
+        }
+        !last.is_empty()
+            && last.iter().all(|(shard, number)| rows.get(shard).is_some_and(|row| row.after.as_ref() == Some(number)))
     })
     .await;
     faults.hang(true);
