@@ -48,6 +48,7 @@ struct State {
 pub struct FakeQueue {
     visibility: Duration,
     maximum_receives: Option<u32>,
+    idle_wait: Duration,
     state: Mutex<State>,
     sent: Notify,
 }
@@ -55,12 +56,23 @@ pub struct FakeQueue {
 impl FakeQueue {
     /// An empty queue.
     pub fn new(visibility: Duration) -> Self {
-        Self { visibility, maximum_receives: None, state: Mutex::default(), sent: Notify::new() }
+        Self {
+            visibility,
+            maximum_receives: None,
+            idle_wait: Duration::from_secs(20),
+            state: Mutex::default(),
+            sent: Notify::new(),
+        }
     }
 
     /// A message received this often goes to the dead-letter queue instead of being received again.
     pub fn with_maximum_receives(self, maximum_receives: u32) -> Self {
         Self { maximum_receives: Some(maximum_receives), ..self }
+    }
+
+    /// A poll waits at most this long, 20 s by default: what a stop takes in a test that doesn't pause time.
+    pub fn with_idle_wait(self, idle_wait: Duration) -> Self {
+        Self { idle_wait, ..self }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -294,6 +306,6 @@ impl Source for FakeQueue {
     }
 
     fn idle_wait(&self) -> Duration {
-        Duration::from_secs(20)
+        self.idle_wait
     }
 }

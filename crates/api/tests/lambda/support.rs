@@ -200,7 +200,7 @@ fn put_into_force(supervisor: &mut Supervisor, change: &Change) -> Result<(), St
     }
     supervisor.start(Plan {
         mapping,
-        source: Arc::new(FakeQueue::new(Duration::from_secs(30))),
+        source: Arc::new(FakeQueue::new(Duration::from_secs(30)).with_idle_wait(Duration::from_millis(50))),
         invoker: Arc::new(FakeInvoker::scripted([])),
         on_success: None,
         on_failure: None,
