@@ -22,6 +22,7 @@ fuzz_target!(|payload: &[u8]| {
         executed_version: "$LATEST".into(),
         function_error: None,
         payload: Bytes::copy_from_slice(payload),
+        log_tail: None,
     };
     if let Outcome::PartiallyFailed(ids) = interpret(&response, &batch, true) {
         assert!(!ids.is_empty() && ids.iter().all(|id| batch.iter().any(|record| record.id == *id)));

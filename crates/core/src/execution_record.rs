@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
-use crate::{Arn, MappingId, PartitionId};
+use crate::{Arn, MappingId, PartitionId, TraceHeader};
 
 /// `version` of every execution record.
 pub const SCHEMA_VERSION: &str = "1.0";
@@ -23,10 +23,25 @@ pub struct ExecutionRecord {
     pub response_context: Option<ResponseContext>,
     /// What it is about.
     pub subject: Subject,
-    /// The mapping that invoked: message group of a FIFO destination, part of an S3 key. Not sent.
-    pub mapping: MappingId,
-    /// The mapping's source: part of an S3 key. Not sent.
-    pub source: Arn,
+    /// Who invoked. Not sent.
+    pub origin: Origin,
+}
+
+/// Who invoked: message group of a FIFO destination, part of an S3 key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A mapping.
+    Mapping {
+        /// Its id.
+        id: MappingId,
+        /// Its source.
+        source: Arn,
+    },
+    /// An asynchronous invocation.
+    Event {
+        /// Its trace: a function that gets the record continues it.
+        trace: TraceHeader,
+    },
 }
 
 /// What an execution record is about.
@@ -167,6 +182,27 @@ pub enum Condition {
     RetryAttemptsExhausted,
     /// The record is older than `MaximumRecordAgeInSeconds`: streams.
     RecordAgeExceeded,
+    /// The next attempt would come after `MaximumEventAgeInSeconds`: asynchronous invocations.
+    EventAgeExceeded,
+    /// The function may not run at all: asynchronous invocations.
+    ZeroReservedConcurrency,
+    /// Functions invoke each other in a circle: asynchronous invocations (extension: AWS names no condition).
+    RecursionDepthExceeded,
+}
+
+impl Condition {
+    /// As it is sent.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "Success",
+            Self::RetriesExhausted => "RetriesExhausted",
+            Self::RetryAttemptsExhausted => "RetryAttemptsExhausted",
+            Self::RecordAgeExceeded => "RecordAgeExceeded",
+            Self::EventAgeExceeded => "EventAgeExceeded",
+            Self::ZeroReservedConcurrency => "ZeroReservedConcurrency",
+            Self::RecursionDepthExceeded => "RecursionDepthExceeded",
+        }
+    }
 }
 
 /// `responseContext` of an execution record.
@@ -198,6 +234,14 @@ impl ExecutionRecord {
             json = format!("{json},\"payload\":{payload}}}");
         }
         Ok(json)
+    }
+
+    /// Names who invoked: message group of a FIFO destination, second part of an S3 key.
+    pub fn group(&self) -> String {
+        match &self.origin {
+            Origin::Mapping { id, .. } => id.to_string(),
+            Origin::Event { .. } => "async".to_owned(),
+        }
     }
 
     /// Whether the record is as small as it gets: without payloads.
@@ -241,8 +285,10 @@ mod tests {
                 request_payload: ExecutionRecord::embed(&Bytes::from_static(b"{\"a\":  1}")),
                 response_payload: ExecutionRecord::embed(&Bytes::from_static(b"not json")),
             },
-            mapping: MappingId::of("a", "b"),
-            source: "arn:aws:sqs:us-east-1:111111111111:q".parse().unwrap(),
+            origin: Origin::Mapping {
+                id: MappingId::of("a", "b"),
+                source: "arn:aws:sqs:us-east-1:111111111111:q".parse().unwrap(),
+            },
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
 use crate::{ErrorKind, FunctionName};
 
@@ -13,12 +14,39 @@ use crate::{ErrorKind, FunctionName};
 pub trait Invoker: Send + Sync + 'static {
     /// Invokes once and waits for the answer. A function error is a [`Response`]; `Err` means that the function could
     /// not be asked, or that its answer got lost. Dropping the future may leave the function running.
-    async fn invoke(&self, function: &FunctionName, payload: Bytes) -> Result<Response, InvokeError>;
+    async fn call(&self, function: &FunctionName, call: Call) -> Result<Response, InvokeError>;
+
+    /// The same, with nothing but an event.
+    async fn invoke(&self, function: &FunctionName, payload: Bytes) -> Result<Response, InvokeError> {
+        self.call(function, Call::with(payload)).await
+    }
 
     /// The slots of a function that runs only so many invocations at a time. A poller takes a slot before it receives,
     /// so that messages wait in their queue and not inside Pelton. `None`: no limit is known on this side.
     fn slots(&self, _function: &FunctionName) -> Option<Arc<Semaphore>> {
         None
+    }
+}
+
+/// What goes into one invocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// The event.
+    pub payload: Bytes,
+    /// The id that the function is to be told, where it is told by us and not by another Lambda; `None`: a new one.
+    pub request_id: Option<Uuid>,
+    /// `X-Amzn-Trace-Id`; `None`: a new trace.
+    pub trace_header: Option<String>,
+    /// `X-Amz-Client-Context`, in Base64 as it came.
+    pub client_context: Option<String>,
+    /// Whether the end of the invocation's log is wanted (`X-Amz-Log-Type: Tail`).
+    pub wants_log: bool,
+}
+
+impl Call {
+    /// A call with nothing but an event.
+    pub fn with(payload: Bytes) -> Self {
+        Self { payload, request_id: None, trace_header: None, client_context: None, wants_log: false }
     }
 }
 
@@ -35,6 +63,8 @@ pub struct Response {
     pub function_error: Option<String>,
     /// What the function returned, or the error object.
     pub payload: Bytes,
+    /// The last 4 KB of its log, if the call wanted it and it is known.
+    pub log_tail: Option<Bytes>,
 }
 
 /// The function could not be asked.

@@ -114,9 +114,7 @@ impl Channel for Bus {
 fn detail_type(condition: Condition) -> &'static str {
     match condition {
         Condition::Success => "Lambda Function Invocation Result - Success",
-        Condition::RetriesExhausted | Condition::RetryAttemptsExhausted | Condition::RecordAgeExceeded => {
-            "Lambda Function Invocation Result - Failure"
-        }
+        _ => "Lambda Function Invocation Result - Failure",
     }
 }
 

@@ -1,18 +1,12 @@
 //! What tells one execution record from another, the same each time it is sent.
-use pelton_core::{Condition, ExecutionRecord, Subject};
+use pelton_core::{ExecutionRecord, Subject};
 use uuid::Uuid;
 
 /// The record's id. One invocation can give several records, one for each message or part of a batch that is given up,
 /// so the payload, or the range, counts too. Both stay as they are while a delivery is repeated.
 pub fn id(record: &ExecutionRecord) -> Uuid {
     let context = &record.request_context;
-    let condition = match context.condition {
-        Condition::Success => "Success",
-        Condition::RetriesExhausted => "RetriesExhausted",
-        Condition::RetryAttemptsExhausted => "RetryAttemptsExhausted",
-        Condition::RecordAgeExceeded => "RecordAgeExceeded",
-    };
-    let start = format!("{}\n{}\n{condition}\n", record.mapping, context.request_id);
+    let start = format!("{}\n{}\n{}\n", record.group(), context.request_id, context.condition.as_str());
     let text = match &record.subject {
         Subject::Invocation { request_payload, .. } => {
             start + request_payload.as_ref().map_or("", |payload| payload.get())
@@ -24,6 +18,8 @@ pub fn id(record: &ExecutionRecord) -> Uuid {
 
 #[cfg(test)]
 mod tests {
+    use pelton_core::Condition;
+
     use super::*;
     use crate::omission::tests::{batch, batch_info, record};
 
@@ -61,7 +57,11 @@ mod tests {
             other(|record| batch_info(record).shard.0 = "shardId-000000000001".into()),
             other(|record| batch_info(record).start = "3".into()),
             other(|record| batch_info(record).end = "9".into()),
-            other(|record| record.mapping = pelton_core::MappingId::of("another", "function")),
+            other(|record| {
+                let id = pelton_core::MappingId::of("another", "function");
+                let source = "arn:aws:sqs:us-east-1:111111111111:orders".parse().unwrap();
+                record.origin = pelton_core::Origin::Mapping { id, source };
+            }),
         ];
         for other in &others {
             assert_ne!(id(&one), id(other), "{other:?}");

@@ -58,7 +58,9 @@ pub fn without_payloads(record: &ExecutionRecord, omission: Omission) -> Result<
 pub mod tests {
     use super::*;
     use bytes::Bytes;
-    use pelton_core::{BatchInfo, Condition, MappingId, PartitionId, RequestContext, ResponseContext, StreamKind};
+    use pelton_core::{
+        BatchInfo, Condition, MappingId, Origin, PartitionId, RequestContext, ResponseContext, StreamKind,
+    };
 
     /// A record with these payloads.
     pub fn record(condition: Condition, request: &str, response: &str) -> ExecutionRecord {
@@ -79,8 +81,10 @@ pub mod tests {
                 request_payload: ExecutionRecord::embed(&Bytes::copy_from_slice(request.as_bytes())),
                 response_payload: ExecutionRecord::embed(&Bytes::copy_from_slice(response.as_bytes())),
             },
-            mapping: MappingId::of("source", "function"),
-            source: "arn:aws:sqs:us-east-1:111111111111:orders".parse().unwrap(),
+            origin: Origin::Mapping {
+                id: MappingId::of("source", "function"),
+                source: "arn:aws:sqs:us-east-1:111111111111:orders".parse().unwrap(),
+            },
         }
     }
 
@@ -98,7 +102,8 @@ pub mod tests {
             stream: source.clone(),
         };
         let event = Bytes::from_static("{\"Records\":[{\"a\":  \"é\"},2]}".as_bytes());
-        ExecutionRecord { subject: Subject::Batch { info, event }, source, ..record(condition, "", "") }
+        let origin = Origin::Mapping { id: MappingId::of("source", "function"), source };
+        ExecutionRecord { subject: Subject::Batch { info, event }, origin, ..record(condition, "", "") }
     }
 
     /// The range of a record of a batch.

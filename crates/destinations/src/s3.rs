@@ -2,7 +2,7 @@
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
-use pelton_core::{Arn, Destination, DestinationError, ErrorKind, ExecutionRecord, Subject};
+use pelton_core::{Arn, Destination, DestinationError, ErrorKind, ExecutionRecord, Origin, Subject};
 
 use crate::error::{failed, rejection};
 use crate::identity;
@@ -50,16 +50,19 @@ impl Destination for Bucket {
 }
 
 /// `aws/lambda/<mapping>/<shard>/<YYYY/MM/DD>/<YYYY-MM-DDTHH.MM.SS>-<UUID>`; the source's name stands in place of the
-/// shard where the record is of an invocation. AWS's UUID is random; this one is the record's, so that a repeated
+/// shard where the record is of a batch of messages. That of an asynchronous invocation is
+/// `aws/lambda/async/<function>/<YYYY/MM/DD>/<YYYY-MM-DDTHH.MM.SS>-<UUID>`. AWS's UUID is random; this one is the record's, so that a repeated
 /// delivery leaves one object.
 fn key(record: &ExecutionRecord) -> Result<String, jiff::Error> {
     let at: jiff::Timestamp = record.timestamp.parse()?;
     let (day, second) = (at.strftime("%Y/%m/%d"), at.strftime("%Y-%m-%dT%H.%M.%S"));
-    let place = match &record.subject {
-        Subject::Invocation { .. } => record.source.resource(),
-        Subject::Batch { info, .. } => &info.shard.0,
+    let function = record.request_context.function_arn.resource();
+    let place = match (&record.subject, &record.origin) {
+        (Subject::Batch { info, .. }, _) => &info.shard.0,
+        (Subject::Invocation { .. }, Origin::Mapping { source, .. }) => source.resource(),
+        (Subject::Invocation { .. }, Origin::Event { .. }) => function.split(':').nth(1).unwrap_or(function),
     };
-    Ok(format!("aws/lambda/{}/{place}/{day}/{second}-{}", record.mapping, identity::id(record)))
+    Ok(format!("aws/lambda/{}/{place}/{day}/{second}-{}", record.group(), identity::id(record)))
 }
 
 #[cfg(test)]
@@ -71,14 +74,14 @@ mod tests {
     #[test]
     fn the_key_says_mapping_source_and_time() {
         let record = record(Condition::RetriesExhausted, "1", "2");
-        let (mapping, id) = (record.mapping, identity::id(&record));
+        let (mapping, id) = (record.group(), identity::id(&record));
         assert_eq!(key(&record).unwrap(), format!("aws/lambda/{mapping}/orders/2025/11/24/2025-11-24T23.11.12-{id}"));
     }
 
     #[test]
     fn the_key_of_a_batch_names_its_shard() {
         let record = batch(Condition::RetryAttemptsExhausted);
-        let (mapping, id) = (record.mapping, identity::id(&record));
+        let (mapping, id) = (record.group(), identity::id(&record));
         assert_eq!(
             key(&record).unwrap(),
             format!("aws/lambda/{mapping}/shardId-000000000000/2025/11/24/2025-11-24T23.11.12-{id}")

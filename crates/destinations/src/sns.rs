@@ -36,9 +36,8 @@ impl Channel for Topic {
     async fn send(&self, record: &ExecutionRecord, json: &str) -> Result<(), Rejection> {
         let mut message = self.client.publish().topic_arn(self.arn.to_string()).message(json);
         if self.arn.resource().ends_with(".fifo") {
-            message = message
-                .message_group_id(record.mapping.to_string())
-                .message_deduplication_id(identity::id(record).to_string());
+            message =
+                message.message_group_id(record.group()).message_deduplication_id(identity::id(record).to_string());
         }
         message.send().await.map_err(|error| rejection(&self.arn, "Publish", &error))?;
         Ok(())

@@ -74,9 +74,8 @@ impl Queue {
     async fn send_to(&self, queue: &Known, record: &ExecutionRecord, json: &str) -> Result<(), Rejection> {
         let mut message = self.client.send_message().queue_url(&queue.url).message_body(json);
         if self.arn.resource().ends_with(".fifo") {
-            message = message
-                .message_group_id(record.mapping.to_string())
-                .message_deduplication_id(identity::id(record).to_string());
+            message =
+                message.message_group_id(record.group()).message_deduplication_id(identity::id(record).to_string());
         }
         message.send().await.map_err(|error| rejection(&self.arn, "SendMessage", &error))?;
         Ok(())

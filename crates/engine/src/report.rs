@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pelton_core::{
-    BatchInfo, Clock, Condition, Destination, DestinationError, ExecutionRecord, RequestContext, Response,
+    BatchInfo, Clock, Condition, Destination, DestinationError, ExecutionRecord, Origin, RequestContext, Response,
     ResponseContext, Subject,
 };
 use tokio_util::sync::CancellationToken;
@@ -85,14 +85,11 @@ fn record(
             executed_version: response.executed_version.clone(),
             function_error: match condition {
                 Condition::Success => None,
-                Condition::RetriesExhausted | Condition::RetryAttemptsExhausted | Condition::RecordAgeExceeded => {
-                    Some(response.function_error.clone())
-                }
+                _ => Some(response.function_error.clone()),
             },
         }),
         subject,
-        mapping: watch.mapping.id,
-        source: watch.mapping.event_source.clone(),
+        origin: Origin::Mapping { id: watch.mapping.id, source: watch.mapping.event_source.clone() },
     }
 }
 

@@ -91,6 +91,7 @@ mod tests {
             executed_version: "$LATEST".into(),
             function_error: function_error.map(str::to_owned),
             payload: payload.into(),
+            log_tail: None,
         }
     }
 

@@ -10,7 +10,7 @@ use aws_sdk_lambda::operation::RequestId as _;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
 use bytes::Bytes;
-use pelton_core::{FunctionName, InvokeError, Invoker, Response};
+use pelton_core::{Call, FunctionName, InvokeError, Invoker, Response};
 use uuid::Uuid;
 
 mod refusal;
@@ -53,13 +53,13 @@ impl LambdaInvoker {
 
 #[async_trait]
 impl Invoker for LambdaInvoker {
-    async fn invoke(&self, function: &FunctionName, payload: Bytes) -> Result<Response, InvokeError> {
+    async fn call(&self, function: &FunctionName, call: Call) -> Result<Response, InvokeError> {
         let output = self
             .client
             .invoke()
             .function_name(function.as_str())
             .invocation_type(InvocationType::RequestResponse)
-            .payload(Blob::new(payload))
+            .payload(Blob::new(call.payload))
             .send()
             .await
             .map_err(|error| refusal::invoke_error(function, &error))?;
@@ -70,6 +70,7 @@ impl Invoker for LambdaInvoker {
             executed_version: output.executed_version.unwrap_or_else(|| "$LATEST".to_owned()),
             function_error: output.function_error,
             payload: output.payload.map(|payload| Bytes::from(payload.into_inner())).unwrap_or_default(),
+            log_tail: None,
         })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use pelton_core::{ErrorKind, FunctionName, InvokeError, Invoker, Response};
+use pelton_core::{Call, ErrorKind, FunctionName, InvokeError, Invoker, Response};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -30,6 +30,8 @@ pub struct Invocation {
     pub ids: Vec<String>,
     /// The whole event.
     pub event: Value,
+    /// What else came with it.
+    pub call: Call,
 }
 
 type Decide = dyn Fn(&Value) -> Reply + Send + Sync;
@@ -98,8 +100,8 @@ impl FakeInvoker {
 
 #[async_trait]
 impl Invoker for FakeInvoker {
-    async fn invoke(&self, function: &FunctionName, payload: Bytes) -> Result<Response, InvokeError> {
-        let event: Value = serde_json::from_slice(&payload).map_err(|error| InvokeError {
+    async fn call(&self, function: &FunctionName, call: Call) -> Result<Response, InvokeError> {
+        let event: Value = serde_json::from_slice(&call.payload).map_err(|error| InvokeError {
             function: function.to_string(),
             message: format!("the event isn't JSON: {error}"),
             kind: ErrorKind::Payload,
@@ -108,7 +110,7 @@ impl Invoker for FakeInvoker {
         let ids = records.iter().map(|record| record["messageId"].as_str().unwrap_or_default().to_owned()).collect();
         let number = {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.push(Invocation { at: Instant::now(), ids, event: event.clone() });
+            seen.push(Invocation { at: Instant::now(), ids, event: event.clone(), call });
             seen.len()
         };
         self.most_at_once.fetch_max(self.running.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
@@ -131,6 +133,7 @@ impl Invoker for FakeInvoker {
             executed_version: "$LATEST".into(),
             function_error,
             payload,
+            log_tail: None,
         })
     }
 

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName as Name};
 use bytes::Bytes;
 use pelton_core::{
-    Arn, Cursor, Disposition, FunctionName, InvokeError, Invoker, Mapping, MappingId, PartitionId, Polled, Receipt,
-    Record, Redelivery, Response, Source, SourceError, SystemClock, Unsettled,
+    Arn, Call, Cursor, Disposition, FunctionName, InvokeError, Invoker, Mapping, MappingId, PartitionId, Polled,
+    Receipt, Record, Redelivery, Response, Source, SourceError, SystemClock, Unsettled,
 };
 use pelton_engine::{Plan, Shutdown, Supervisor};
 use pelton_pattern::{Decoding, Filters};
@@ -198,7 +198,7 @@ pub struct Answers;
 
 #[async_trait]
 impl Invoker for Answers {
-    async fn invoke(&self, _function: &FunctionName, _payload: Bytes) -> Result<Response, InvokeError> {
+    async fn call(&self, _function: &FunctionName, _call: Call) -> Result<Response, InvokeError> {
         // A real one waits for its answer: others have their turn.
         tokio::task::yield_now().await;
         Ok(Response {
@@ -207,6 +207,7 @@ impl Invoker for Answers {
             executed_version: "$LATEST".into(),
             function_error: None,
             payload: Bytes::from_static(br#"{"batchItemFailures":[]}"#),
+            log_tail: None,
         })
     }
 }

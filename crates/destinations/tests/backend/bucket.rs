@@ -13,7 +13,7 @@ async fn one_object_a_record(backend: &Backend) {
         backend.destination(&format!("arn:aws:s3:::{bucket}")).deliver(&record).await.unwrap();
         let [(key, text)]: [_; 1] = backend.objects(&bucket).await.into_iter().collect::<Vec<_>>().try_into().unwrap();
         assert_eq!(text, record.to_json().unwrap());
-        let start = format!("aws/lambda/{}/orders/2025/11/24/2025-11-24T23.11.12-", record.mapping);
+        let start = format!("aws/lambda/{}/orders/2025/11/24/2025-11-24T23.11.12-", record.group());
         let id = key.strip_prefix(&start).expect(&key);
         id.parse::<Uuid>().expect("the key ends with a UUID");
     }
@@ -28,7 +28,7 @@ async fn one_object_a_batch_with_its_event(backend: &Backend) {
         let payload = serde_json::to_string(BATCH_EVENT).unwrap();
         assert_eq!(text, format!("{},\"payload\":{payload}}}", json.strip_suffix('}').unwrap()));
         let Subject::Batch { info, .. } = &record.subject else { panic!("{record:?}") };
-        let start = format!("aws/lambda/{}/{}/2025/11/24/2025-11-24T23.11.12-", record.mapping, info.shard);
+        let start = format!("aws/lambda/{}/{}/2025/11/24/2025-11-24T23.11.12-", record.group(), info.shard);
         let id = key.strip_prefix(&start).expect(&key);
         id.parse::<Uuid>().expect("the key ends with a UUID");
     }

@@ -59,7 +59,7 @@ async fn fifo_queue_gets_each_record_once(backend: &Backend) {
     let messages = backend.messages(&queue, 2).await;
     for message in &messages {
         let group = message.attributes().unwrap().get(&MessageSystemAttributeName::MessageGroupId);
-        assert_eq!(group, Some(&first.mapping.to_string()));
+        assert_eq!(group, Some(&first.group()));
     }
     let bodies: Vec<_> = messages.into_iter().filter_map(|message| message.body).collect();
     assert_eq!(bodies, [first.to_json().unwrap(), second.to_json().unwrap()]);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
 use bytes::Bytes;
 use pelton_core::{
-    BatchInfo, Condition, Destination, ExecutionRecord, MappingId, PartitionId, RequestContext, ResponseContext,
-    StreamKind, Subject,
+    BatchInfo, Condition, Destination, ExecutionRecord, MappingId, Origin, PartitionId, RequestContext,
+    ResponseContext, StreamKind, Subject,
 };
 use pelton_destinations::{Clients, connect};
 use tokio::time::Instant;
@@ -186,8 +186,10 @@ pub fn record_of(condition: Condition, event: &str) -> ExecutionRecord {
             request_payload: ExecutionRecord::embed(&Bytes::copy_from_slice(event.as_bytes())),
             response_payload: ExecutionRecord::embed(&Bytes::from_static(b"{\"batchItemFailures\": []}")),
         },
-        mapping: MappingId::of("orders", "work"),
-        source: "arn:aws:sqs:us-east-1:000000000000:orders".parse().unwrap(),
+        origin: Origin::Mapping {
+            id: MappingId::of("orders", "work"),
+            source: "arn:aws:sqs:us-east-1:000000000000:orders".parse().unwrap(),
+        },
     }
 }
 
@@ -218,7 +220,8 @@ fn batch(kind: StreamKind, shard: &str, stream: &str, condition: Condition) -> E
         stream: stream.clone(),
     };
     let subject = Subject::Batch { info, event: Bytes::from_static(BATCH_EVENT.as_bytes()) };
-    ExecutionRecord { subject, source: stream, ..record(condition) }
+    let origin = Origin::Mapping { id: MappingId::of("orders", "work"), source: stream };
+    ExecutionRecord { subject, origin, ..record(condition) }
 }
 
 /// The bytes that must arrive for one of [`batches`], whose request id is fresh.

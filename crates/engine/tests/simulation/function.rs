@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use fastrand::Rng;
-use pelton_core::{ErrorKind, FunctionName, InvokeError, Invoker, Response};
+use pelton_core::{Call, ErrorKind, FunctionName, InvokeError, Invoker, Response};
 use pelton_testkit::FakeQueue;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -130,8 +130,8 @@ const GARBAGE: &[&str] = &[
 
 #[async_trait]
 impl Invoker for Function {
-    async fn invoke(&self, _function: &FunctionName, payload: Bytes) -> Result<Response, InvokeError> {
-        let event: Value = serde_json::from_slice(&payload).map_err(|_| self.error(ErrorKind::Payload))?;
+    async fn call(&self, _function: &FunctionName, call: Call) -> Result<Response, InvokeError> {
+        let event: Value = serde_json::from_slice(&call.payload).map_err(|_| self.error(ErrorKind::Payload))?;
         let records = event["Records"].as_array().into_iter().flatten();
         let ids: Vec<String> = records.filter_map(|it| it["messageId"].as_str().map(str::to_owned)).collect();
         let faults = self.faults();
@@ -162,6 +162,7 @@ impl Invoker for Function {
             executed_version: "$LATEST".into(),
             function_error: answer.raises.then(|| "Unhandled".into()),
             payload: answer.payload,
+            log_tail: None,
         })
     }
 

@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use fastrand::Rng;
 use pelton_core::{Clock, ErrorKind, FunctionName, InvokeError, Invoker, Response};
 use pelton_testkit::FakeClock;
@@ -131,8 +130,8 @@ impl Function {
 
 #[async_trait]
 impl Invoker for Function {
-    async fn invoke(&self, _function: &FunctionName, payload: Bytes) -> Result<Response, InvokeError> {
-        let event: Value = serde_json::from_slice(&payload).map_err(|_| self.error(ErrorKind::Payload))?;
+    async fn call(&self, _function: &FunctionName, asked: pelton_core::Call) -> Result<Response, InvokeError> {
+        let event: Value = serde_json::from_slice(&asked.payload).map_err(|_| self.error(ErrorKind::Payload))?;
         let call = Call::of(&event);
         let faults = self.faults();
         if *self.down_until.lock().unwrap_or_else(PoisonError::into_inner) > Instant::now() {
@@ -162,6 +161,7 @@ impl Invoker for Function {
             executed_version: "$LATEST".into(),
             function_error: answer.raises.then(|| "Unhandled".into()),
             payload: answer.payload.into(),
+            log_tail: None,
         })
     }
 }

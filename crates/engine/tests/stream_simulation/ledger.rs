@@ -380,7 +380,7 @@ impl Ledger {
                     wrong.push(format!("bisect: {call} given up as a whole"));
                 }
             }
-            Condition::Success | Condition::RetriesExhausted => wrong.push(format!("record: {condition:?}")),
+            _ => wrong.push(format!("record: {condition:?}")),
         }
         if accepts {
             call.ids.iter().for_each(|number| state.fate(*number).reported = true);

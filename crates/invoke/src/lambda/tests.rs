@@ -99,6 +99,7 @@ async fn sends_the_name_as_written_and_reads_the_answer() {
                 executed_version: "7".into(),
                 function_error: Some("Unhandled".into()),
                 payload: Bytes::from_static(br#"{"errorMessage":"no stock"}"#),
+                log_tail: None,
             }
         );
         let request = server.requests.recv().await.unwrap();

@@ -3,8 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use pelton_core::{Arn, ErrorKind, FunctionName, InvokeError, Invoker, Response};
+use pelton_core::{Arn, Call, ErrorKind, FunctionName, InvokeError, Invoker, Response};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
@@ -155,7 +154,7 @@ impl ProcessFunction {
     }
 
     /// As many permits as there are processes. Whoever receives records takes one before, so that it only receives
-    /// what can be invoked at once. [`ProcessFunction::invoke`] doesn't take one itself.
+    /// what can be invoked at once. [`ProcessFunction::call`] doesn't take one itself.
     pub fn slots(&self) -> Arc<Semaphore> {
         Arc::clone(&self.slots)
     }
@@ -171,8 +170,9 @@ impl ProcessFunction {
     /// meantime makes this invocation a function error, as in Lambda.
     ///
     /// Dropping the future withdraws an invocation that no process has taken; one that is running runs on.
-    pub async fn invoke(&self, function: &FunctionName, payload: Bytes) -> Result<Response, InvokeError> {
+    pub async fn call(&self, function: &FunctionName, call: Call) -> Result<Response, InvokeError> {
         let error = |kind, message: String| InvokeError { function: function.as_str().to_owned(), message, kind };
+        let Call { payload, request_id, .. } = call;
         if payload.len() > MAXIMUM_EVENT_BYTES {
             let message =
                 format!("the event has {} bytes, a function takes at most {MAXIMUM_EVENT_BYTES}", payload.len());
@@ -185,7 +185,7 @@ impl ProcessFunction {
             () = self.shared.drain.cancelled() => return Err(stopped()),
         };
 
-        let request_id = Uuid::new_v4().to_string();
+        let request_id = request_id.unwrap_or_else(Uuid::new_v4).to_string();
         let ((taken, mut was_taken), (answer, answered)) = (oneshot::channel(), oneshot::channel());
         let invocation = Invocation { request_id: request_id.clone(), function_arn, payload, answer };
         self.shared.queue.push(invocation, taken);
@@ -210,6 +210,7 @@ impl ProcessFunction {
             executed_version: "$LATEST".to_owned(),
             function_error: answer.function_error.map(str::to_owned),
             payload: answer.payload,
+            log_tail: None,
         })
     }
 
@@ -234,8 +235,8 @@ impl ProcessFunction {
 
 #[async_trait]
 impl Invoker for ProcessFunction {
-    async fn invoke(&self, function: &FunctionName, payload: Bytes) -> Result<Response, InvokeError> {
-        Self::invoke(self, function, payload).await
+    async fn call(&self, function: &FunctionName, call: Call) -> Result<Response, InvokeError> {
+        Self::call(self, function, call).await
     }
 
     fn slots(&self, _function: &FunctionName) -> Option<Arc<Semaphore>> {

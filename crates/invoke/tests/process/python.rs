@@ -1,4 +1,5 @@
 //! The Python runtime that Pelton carries.
+use pelton_core::Invoker as _;
 use serde_json::{Value, json};
 
 use crate::support::{Code, error, invoke, json as parse, result};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use pelton_core::{FunctionName, InvokeError, Response};
+use pelton_core::{FunctionName, InvokeError, Invoker as _, Response};
 use pelton_invoke::{Launch, ProcessFunction, ProcessSettings, ProcessStatus};
 use serde_json::Value;
 use tempfile::TempDir;

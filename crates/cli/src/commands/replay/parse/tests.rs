@@ -1,4 +1,4 @@
-use pelton_core::{BatchInfo, Condition, ExecutionRecord, MappingId, RequestContext, ResponseContext, Subject};
+use pelton_core::{BatchInfo, Condition, ExecutionRecord, MappingId, Origin, RequestContext, ResponseContext, Subject};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -24,8 +24,7 @@ fn record(condition: Condition, subject: Subject) -> ExecutionRecord {
             function_error: Some(None),
         }),
         subject,
-        mapping: MappingId::of("a", "b"),
-        source: STREAM.parse().unwrap(),
+        origin: Origin::Mapping { id: MappingId::of("a", "b"), source: STREAM.parse().unwrap() },
     }
 }
 
