@@ -97,6 +97,12 @@ pub trait EventQueue: Send + Sync + 'static {
     /// Forgets an event that came to its end. One that is gone is no error.
     async fn remove(&self, event: EventId) -> Result<(), StoreError>;
 
+    /// Waits for an event that nobody in this process added: the function that has one now. A queue that only this
+    /// process fills never has any. Dropping the future loses nothing.
+    async fn arrival(&self) -> FunctionName {
+        std::future::pending().await
+    }
+
     /// Every function that has events, in no particular order.
     async fn waiting(&self) -> Result<Vec<Waiting>, StoreError>;
 

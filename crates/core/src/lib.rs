@@ -5,6 +5,7 @@ mod arn;
 mod clock;
 mod destination;
 mod documents;
+mod event_invoke_config;
 mod event_queue;
 mod execution_record;
 mod function_name;
@@ -20,6 +21,7 @@ pub use arn::{Arn, ArnError};
 pub use clock::{Clock, SystemClock};
 pub use destination::{Destination, DestinationError};
 pub use documents::{Document, Documents, LARGEST_DOCUMENT};
+pub use event_invoke_config::EventInvokeConfig;
 pub use event_queue::{AsyncEvent, Due, EventId, EventQueue, EventSummary, Waiting};
 pub use execution_record::{
     BatchInfo, Condition, ExecutionRecord, Origin, RequestContext, ResponseContext, SCHEMA_VERSION, StreamKind, Subject,
