@@ -13,6 +13,7 @@
 
 mod backoff;
 mod batcher;
+mod events;
 mod idle;
 mod metrics;
 mod queue;
@@ -24,10 +25,11 @@ mod supervisor;
 
 pub use backoff::Backoff;
 pub use batcher::MAXIMUM_PAYLOAD_BYTES;
+pub use events::{EventDoor, EventPlan, EventPlans, Events, NewEvent};
 // For the fuzz targets, which stand outside the workspace; no part of the interface.
 #[doc(hidden)]
 pub use response::{Outcome, interpret};
-pub use status::{LastError, MappingStatus, ShardStatus, StatusHandle};
+pub use status::{FunctionStatus, LastError, MappingStatus, ShardStatus, StatusHandle};
 pub use stream::lane_of;
 #[doc(hidden)]
 pub use stream::state_of;

@@ -1,4 +1,5 @@
 //! What a mapping is doing now, for `pelton status`, `/status` and `/readyz`.
+mod functions;
 mod shards;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use pelton_core::{Clock, Mapping, MappingId, PartitionId};
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::{MappingMetrics, Metrics};
+pub use crate::status::functions::FunctionStatus;
 pub(crate) use crate::status::shards::ShardProgress;
 pub use crate::status::shards::ShardStatus;
 use crate::status::shards::Shards;
