@@ -18,9 +18,31 @@ def note(entry):
 def handler(event, context):
     note({"start": time.time(), "pid": os.getpid(), "id": context.aws_request_id, "event": event})
     try:
-        return act(event)
+        return act(event) if "Records" in event else direct(event, context)
     finally:
         note({"end": time.time(), "id": context.aws_request_id})
+
+
+def direct(order, context):
+    """An event that isn't one of a source: `{"do": "fail"}`, or `{"do": "sleep", "seconds": 1}`."""
+    if order.get("do") == "sleep":
+        time.sleep(order["seconds"])
+    if order.get("do") == "fail" and attempts(context.aws_request_id) <= order.get("times", 99):
+        raise ValueError("told to fail")
+    if order.get("do") == "context":
+        client = context.client_context
+        custom = client and {"custom": client.custom, "env": client.env}
+        return {"client": custom, "trace": os.environ.get("_X_AMZN_TRACE_ID"), "arn": context.invoked_function_arn}
+    return {"did": order}
+
+
+def attempts(id):
+    """Counts this one."""
+    file = os.open(os.path.join(HERE, f"attempts-{id}"), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(file, b".")
+    count = os.fstat(file).st_size
+    os.close(file)
+    return count
 
 
 def content(record):

@@ -22,6 +22,8 @@ pub struct Function {
 /// One invocation as the function saw it.
 #[derive(Debug, Clone)]
 pub struct Seen {
+    /// The request id that it was told.
+    pub id: String,
     /// The event.
     pub event: Value,
     /// Seconds since 1970.
@@ -121,7 +123,8 @@ impl Function {
             match note["start"].as_f64() {
                 Some(start) => {
                     let (event, pid) = (note["event"].clone(), note["pid"].as_u64().unwrap());
-                    seen.push((note["id"].clone(), Seen { event, start, pid, end: None }));
+                    let id = note["id"].as_str().unwrap().to_owned();
+                    seen.push((note["id"].clone(), Seen { id, event, start, pid, end: None }));
                 }
                 None => {
                     let mut running = seen.iter_mut().rev();

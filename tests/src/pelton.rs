@@ -193,6 +193,11 @@ impl Pelton {
         crate::eventually("the mapping is enabled", || async { self.status(source)["State"] == "Enabled" }).await;
     }
 
+    /// Where its file is, and unless the file says otherwise its state.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Whether the process that was started still runs.
     pub fn is_alive(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()

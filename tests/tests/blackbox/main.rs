@@ -7,6 +7,7 @@
 )]
 
 mod api;
+mod asynchronous;
 mod batching;
 mod cli;
 mod conformance;

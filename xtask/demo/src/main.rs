@@ -2,6 +2,7 @@
 //! `pelton` binary. Ends with a non-zero status if the numbers don't add up.
 #![allow(clippy::print_stdout, reason = "a command line program prints")]
 
+mod events;
 mod inbox;
 mod pelton;
 mod resources;
@@ -68,8 +69,9 @@ async fn demonstrate() -> anyhow::Result<()> {
     played.unwrap_or_else(|| Err(anyhow::anyhow!("interrupted"))).and(stopped)?;
     println!(
         "\nWhat to try next
-  deploy/examples/quickstart/   the configuration and the function of this demo's first half
-  deploy/examples/streams/      the same of its second half: Kinesis and DynamoDB Streams
+  deploy/examples/quickstart/   the configuration and the function of this demo's first part
+  deploy/examples/streams/      the same of its second part: Kinesis and DynamoDB Streams
+  deploy/examples/asynchronous/ the same of its third part: asynchronous invocation
   cargo run -- check -c deploy/examples/quickstart/pelton.yaml --offline
                                 break that file first: check names every mistake with its line
   README.md                     your own queue, in twenty lines of YAML
@@ -78,14 +80,21 @@ async fn demonstrate() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Queues first, then streams.
+/// Queues first, then streams, then asynchronous invocation.
 async fn play_all(account: &mut Account, slot: &mut Option<Pelton>) -> anyhow::Result<()> {
     play(account, slot).await?;
+    stop(slot).await?;
+    streams::play(account, slot).await?;
+    stop(slot).await?;
+    events::play(account, slot).await
+}
+
+async fn stop(slot: &mut Option<Pelton>) -> anyhow::Result<()> {
     if let Some(mut pelton) = slot.take() {
         pelton.stop().await?;
         pelton.remove_log();
     }
-    streams::play(account, slot).await
+    Ok(())
 }
 
 async fn play(account: &mut Account, slot: &mut Option<Pelton>) -> anyhow::Result<()> {

@@ -66,6 +66,11 @@ impl Pelton {
         Ok(pelton)
     }
 
+    /// Where it listens.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Of the mapping on the orders queue, and of the one on the payments queue.
     pub async fn status(&self) -> anyhow::Result<[Status; 2]> {
         let all = self.mappings().await?;

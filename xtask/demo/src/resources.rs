@@ -153,6 +153,13 @@ impl Account {
         path
     }
 
+    /// Where Pelton keeps its events.
+    pub fn events_state(&mut self) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("{}-events.db", self.prefix));
+        self.made.push(Made::State(path.clone()));
+        path
+    }
+
     /// A Kinesis stream of two shards with some readings in it, by their sensors.
     pub async fn stream(&mut self, name: &str, readings: &[(String, Value)]) -> anyhow::Result<()> {
         let name = format!("{}-{name}", self.prefix);

@@ -1,4 +1,4 @@
-//! The demo's second half: a Kinesis and a DynamoDB stream, a poison record in each that is halved out of its batch, and
+//! The demo's second part: a Kinesis and a DynamoDB stream, a poison record in each that is halved out of its batch, and
 //! both replayed with a fixed function.
 use std::time::Duration;
 
