@@ -37,6 +37,16 @@ impl Backoff {
         delay.mul_f64(0.5 + fastrand::f64()).min(self.cap)
     }
 
+    /// The delay after so many failures in a row, for those whose count is kept elsewhere: around `base` after the first.
+    pub fn after(failures: u32, base: Duration, cap: Duration) -> Duration {
+        let mut backoff = Self::new(base, cap);
+        // Doubled so often, every delay is at its cap.
+        for _ in 1..failures.min(u32::BITS) {
+            backoff.delays.next_backoff();
+        }
+        backoff.next_delay()
+    }
+
     /// The next delay, or what the other side asked for, if that is longer.
     pub fn next_delay_or(&mut self, retry_after: Option<Duration>) -> Duration {
         self.next_delay().max(retry_after.unwrap_or_default())
@@ -66,6 +76,16 @@ mod tests {
             }
             backoff.reset();
             prop_assert!(backoff.next_delay() <= base * 3 / 2);
+        }
+    }
+
+    #[test]
+    fn a_count_of_failures_gives_its_delay() {
+        for (failures, ideal) in [(0, 1), (1, 1), (2, 2), (3, 4), (9, 256), (10, 300), (u32::MAX, 300)] {
+            let ideal = Duration::from_secs(ideal);
+            let delay = Backoff::after(failures, Duration::from_secs(1), Duration::from_secs(300));
+            let range = ideal / 2..=(ideal * 3 / 2).min(Duration::from_secs(300));
+            assert!(range.contains(&delay), "{delay:?} after {failures} failures");
         }
     }
 

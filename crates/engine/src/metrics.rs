@@ -1,19 +1,24 @@
-//! What each mapping has done, counted once: `/metrics` and `/status` read the same values.
+//! What each mapping and each function has done, counted once: `/metrics` and `/status` read the same values.
 //!
 //! Names are AWS's own where AWS publishes a metric of that meaning; what only Pelton has begins with `pelton_`.
+mod events;
+
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pelton_core::{Mapping, PartitionId};
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-/// The dimensions of every metric, in AWS's words.
+pub(crate) use crate::metrics::events::EventMetrics;
+use crate::metrics::events::{EventFamilies, FunctionLabels};
+
+/// The dimensions of a metric of a mapping, in AWS's words.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 #[allow(non_snake_case, reason = "label names are AWS's dimension names")]
 pub(crate) struct MappingLabels {
@@ -28,6 +33,22 @@ impl MappingLabels {
             EventSourceMappingUUID: mapping.id.to_string(),
             EventSourceArn: mapping.event_source.to_string(),
             FunctionName: mapping.function.to_string(),
+        }
+    }
+}
+
+/// Whose a metric is. Both may have the same one, such as `Invocations`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Labels {
+    Mapping(MappingLabels),
+    Function(FunctionLabels),
+}
+
+impl EncodeLabelSet for Labels {
+    fn encode(&self, encoder: &mut LabelSetEncoder) -> Result<(), std::fmt::Error> {
+        match self {
+            Self::Mapping(labels) => labels.encode(encoder),
+            Self::Function(labels) => labels.encode(encoder),
         }
     }
 }
@@ -92,12 +113,12 @@ pub(crate) struct MappingMetrics {
     pub iterator_age: Histogram,
 }
 
-type Counters = Family<MappingLabels, Counter>;
-type Gauges = Family<MappingLabels, Gauge>;
+type Counters = Family<Labels, Counter>;
+type Gauges = Family<Labels, Gauge>;
 type ShardGauges = Family<ShardLabels, Gauge<f64, AtomicU64>>;
-type Histograms = Family<MappingLabels, Histogram>;
+type Histograms = Family<Labels, Histogram>;
 
-/// The registry of all mappings. Cheap to clone.
+/// The registry of everything. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     registry: Arc<Mutex<Registry>>,
@@ -108,6 +129,7 @@ pub(crate) struct Metrics {
     iterator_age: Histograms,
     shard_iterator_age: ShardGauges,
     shard_behind: ShardGauges,
+    events: EventFamilies,
     pub reloads: Counter,
     pub failed_reloads: Counter,
     pub configuration_is_current: Gauge,
@@ -178,6 +200,7 @@ impl Metrics {
         registry.register("pelton_shard_iterator_age_seconds", help, shard_iterator_age.clone());
         let help = "How far the last read of a shard was behind its newest record";
         registry.register("pelton_shard_behind_latest_seconds", help, shard_behind.clone());
+        let events = EventFamilies::registered(&mut registry);
         let (reloads, failed_reloads, configuration_is_current) =
             (Counter::default(), Counter::default(), Gauge::default());
         registry.register("pelton_configuration_reloads", "Changed configurations taken over", reloads.clone());
@@ -195,6 +218,7 @@ impl Metrics {
             iterator_age,
             shard_iterator_age,
             shard_behind,
+            events,
             reloads,
             failed_reloads,
             configuration_is_current,
@@ -203,7 +227,7 @@ impl Metrics {
 
     /// Stops showing a mapping.
     pub(crate) fn forget(&self, mapping: &Mapping) {
-        let labels = MappingLabels::of(mapping);
+        let labels = Labels::Mapping(MappingLabels::of(mapping));
         self.counters.iter().for_each(|family| {
             family.remove(&labels);
         });
@@ -231,7 +255,7 @@ impl Metrics {
     }
 
     pub(crate) fn of(&self, mapping: &Mapping) -> MappingMetrics {
-        let labels = MappingLabels::of(mapping);
+        let labels = Labels::Mapping(MappingLabels::of(mapping));
         let counter = |index: usize| self.counters[index].get_or_create_owned(&labels);
         let gauge = |index: usize| self.gauges[index].get_or_create_owned(&labels);
         MappingMetrics {

@@ -1,24 +1,16 @@
 //! Execution records: put together, and delivered until they are accepted.
-use std::future::Future;
-use std::time::Duration;
+mod delivery;
 
 use bytes::Bytes;
 use pelton_core::{
-    BatchInfo, Clock, Condition, Destination, DestinationError, ExecutionRecord, Origin, RequestContext, Response,
-    ResponseContext, Subject,
+    Arn, AsyncEvent, BatchInfo, Clock, Condition, ExecutionRecord, Origin, RequestContext, Response, ResponseContext,
+    Subject,
 };
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::Backoff;
-use crate::idle::idle;
+pub(crate) use crate::report::delivery::{Ledger, insist, offer};
 use crate::response::Outcome;
 use crate::status::{Part, Watch};
-
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// How often a success is reported before processing goes on without it.
-const SUCCESS_ATTEMPTS: u32 = 5;
 
 /// The record of a successful invocation.
 pub(crate) fn success(
@@ -57,6 +49,46 @@ pub(crate) fn given_up(
     record(watch, clock, condition, Subject::Batch { info, event }, response, attempts)
 }
 
+/// The record of an asynchronous event that has come to its end. `response` is the last answer, if its end follows from
+/// one.
+pub(crate) fn of_event(
+    event: &AsyncEvent,
+    function_arn: &Arn,
+    clock: &dyn Clock,
+    condition: Condition,
+    response: Option<&Response>,
+    attempts: u32,
+) -> ExecutionRecord {
+    ExecutionRecord {
+        timestamp: timestamp(clock),
+        request_context: RequestContext {
+            // The function was told this one, whatever the answer calls itself (spec 9).
+            request_id: event.id.to_string(),
+            function_arn: function_arn.clone(),
+            condition,
+            approximate_invoke_count: attempts,
+        },
+        response_context: response.map(|response| response_context(condition, response)),
+        subject: invocation(&event.payload, response),
+        origin: Origin::Event { trace: event.trace.clone() },
+    }
+}
+
+fn timestamp(clock: &dyn Clock) -> String {
+    clock.now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+fn response_context(condition: Condition, response: &Response) -> ResponseContext {
+    ResponseContext {
+        status_code: response.status_code,
+        executed_version: response.executed_version.clone(),
+        function_error: match condition {
+            Condition::Success => None,
+            _ => Some(response.function_error.clone()),
+        },
+    }
+}
+
 fn invocation(event: &Bytes, response: Option<&Response>) -> Subject {
     Subject::Invocation {
         request_payload: ExecutionRecord::embed(event),
@@ -73,90 +105,17 @@ fn record(
     attempts: u32,
 ) -> ExecutionRecord {
     ExecutionRecord {
-        timestamp: clock.now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
+        timestamp: timestamp(clock),
         request_context: RequestContext {
             request_id: response.map_or_else(|| Uuid::new_v4().to_string(), |response| response.request_id.clone()),
             function_arn: watch.mapping.function_arn.clone(),
             condition,
             approximate_invoke_count: attempts,
         },
-        response_context: response.map(|response| ResponseContext {
-            status_code: response.status_code,
-            executed_version: response.executed_version.clone(),
-            function_error: match condition {
-                Condition::Success => None,
-                _ => Some(response.function_error.clone()),
-            },
-        }),
+        response_context: response.map(|response| response_context(condition, response)),
         subject,
         origin: Origin::Mapping { id: watch.mapping.id, source: watch.mapping.event_source.clone() },
     }
-}
-
-/// Delivers to OnFailure until it is accepted, however long that takes. False: shutdown came first.
-pub(crate) async fn insist(
-    destination: &dyn Destination,
-    record: &ExecutionRecord,
-    watch: &Watch,
-    shutdown: &CancellationToken,
-) -> bool {
-    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-    loop {
-        match attempt(destination.deliver(record), Part::OnFailure, watch).await {
-            Ok(()) => {
-                watch.metrics.reported_failures.inc();
-                return true;
-            }
-            Err(error) => {
-                if !idle(backoff.next_delay_or(error.retry_after()), shutdown).await {
-                    return false;
-                }
-            }
-        }
-    }
-}
-
-/// Delivers to OnSuccess for a bounded time; what fails is counted, and processing goes on.
-pub(crate) async fn offer(
-    destination: &dyn Destination,
-    record: &ExecutionRecord,
-    watch: &Watch,
-    shutdown: &CancellationToken,
-) {
-    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-    for attempts in 1..=SUCCESS_ATTEMPTS {
-        let Err(error) = attempt(destination.deliver(record), Part::OnSuccess, watch).await else {
-            watch.metrics.reported_successes.inc();
-            return;
-        };
-        let last = attempts == SUCCESS_ATTEMPTS || error.kind == pelton_core::ErrorKind::Payload;
-        if last || !idle(backoff.next_delay_or(error.retry_after()), shutdown).await {
-            break;
-        }
-    }
-    tracing::warn!(request_id = record.request_context.request_id, "gave up reporting a success");
-}
-
-async fn attempt(
-    delivery: impl Future<Output = Result<(), DestinationError>>,
-    part: Part,
-    watch: &Watch,
-) -> Result<(), DestinationError> {
-    let result = delivery.await;
-    match &result {
-        Ok(()) => {
-            if watch.works(part) {
-                tracing::info!("the destination accepts execution records again");
-            }
-        }
-        Err(error) => {
-            watch.metrics.undelivered.inc();
-            if watch.trouble(part, &error.to_string()) {
-                tracing::warn!(%error, "an execution record was not accepted");
-            }
-        }
-    }
-    result
 }
 
 /// Counts an invocation and shows how it went.

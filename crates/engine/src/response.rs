@@ -57,7 +57,7 @@ fn failed_items<R: Borrow<Record>>(items: &[Value], records: &[R]) -> Outcome {
 }
 
 /// `Unhandled: ValueError: no such order`, as far as the error object tells.
-fn describe_function_error(error: &str, payload: &[u8]) -> String {
+pub(crate) fn describe_function_error(error: &str, payload: &[u8]) -> String {
     let object: Value = serde_json::from_slice(payload).unwrap_or_default();
     let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let parts = [error.to_owned(), text("errorType"), text("errorMessage")];

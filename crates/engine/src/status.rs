@@ -6,11 +6,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use pelton_core::{Clock, Mapping, MappingId, PartitionId};
+use pelton_core::{Clock, DestinationError, FunctionName, Mapping, MappingId, PartitionId};
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::{MappingMetrics, Metrics};
+use crate::report::Ledger;
+pub(crate) use crate::status::functions::EventWatch;
 pub use crate::status::functions::FunctionStatus;
+use crate::status::functions::Functions;
 pub(crate) use crate::status::shards::ShardProgress;
 pub use crate::status::shards::ShardStatus;
 use crate::status::shards::Shards;
@@ -111,6 +114,7 @@ pub(crate) enum Part {
     Function,
     OnSuccess,
     OnFailure,
+    DeadLetterQueue,
 }
 
 #[derive(Debug, Default)]
@@ -256,17 +260,33 @@ impl Watch {
     }
 }
 
-/// Shows what the mappings are doing. Cheap to clone; stays valid after the supervisor has stopped.
+impl Ledger for Watch {
+    fn delivered(&self, part: Part) -> bool {
+        match part {
+            Part::OnSuccess => self.metrics.reported_successes.inc(),
+            _ => self.metrics.reported_failures.inc(),
+        };
+        self.works(part)
+    }
+
+    fn undelivered(&self, part: Part, error: &DestinationError) -> bool {
+        self.metrics.undelivered.inc();
+        self.trouble(part, &error.to_string())
+    }
+}
+
+/// Shows what the mappings are doing, and the functions that are invoked asynchronously. Cheap to clone; stays valid after the supervisor has stopped.
 #[derive(Clone)]
 pub struct StatusHandle {
     metrics: Metrics,
     clock: Arc<dyn Clock>,
     watches: Arc<Mutex<BTreeMap<MappingId, Arc<Watch>>>>,
+    functions: Functions,
 }
 
 impl StatusHandle {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { metrics: Metrics::new(), clock, watches: Arc::default() }
+        Self { metrics: Metrics::new(), clock, watches: Arc::default(), functions: Functions::default() }
     }
 
     pub(crate) fn watch(&self, mapping: Mapping) -> Arc<Watch> {
@@ -314,7 +334,17 @@ impl StatusHandle {
         watches.values().map(|watch| watch.status()).collect()
     }
 
-    /// The metrics of all mappings as Prometheus (OpenMetrics) text.
+    /// Where the events of a function write down how it goes.
+    pub(crate) fn function(&self, function: &FunctionName) -> Arc<EventWatch> {
+        self.functions.watch(function, &self.metrics, &self.clock)
+    }
+
+    /// Every function that has got asynchronous events, ordered by its ARN.
+    pub fn functions(&self) -> Vec<FunctionStatus> {
+        self.functions.list()
+    }
+
+    /// The metrics of everything as Prometheus (OpenMetrics) text.
     pub fn metrics_text(&self) -> String {
         self.metrics.text()
     }

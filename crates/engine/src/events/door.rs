@@ -36,7 +36,7 @@ pub struct EventDoor {
 
 impl EventDoor {
     /// Takes an event in. It is as durable as the queue is when this returns `Ok`, and due at once. Dropping the future
-    /// leaves open whether it was taken in.
+    /// leaves open whether it was taken in; if it was, it is executed.
     ///
     /// # Errors
     /// If the queue can't keep it: the event isn't taken in, as far as the queue can tell.
@@ -46,7 +46,22 @@ impl EventDoor {
         let (accepted_at, due_at) = (now, now);
         let event =
             AsyncEvent { id, function, payload, client_context, trace, accepted_at, attempts: 0, refusals: 0, due_at };
-        self.queue.add(event).await
+        // A caller that goes away must not keep an event that is being written from being noticed.
+        let added = self.adding.spawn(self.clone().add(event)).await;
+        added.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("the event could not be kept: {error}"))))
+    }
+
+    async fn add(self, event: AsyncEvent) -> Result<(), StoreError> {
+        let function = event.function.clone();
+        let watch = self.status.function(&function);
+        let adding = watch.adding();
+        let result = self.queue.add(event).await;
+        if result.is_ok() {
+            adding.accepted();
+        }
+        // Also after an error: one that tells of a lost answer leaves an event behind.
+        self.bell.ring(function);
+        result
     }
 }
 

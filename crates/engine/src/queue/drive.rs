@@ -155,7 +155,7 @@ impl Shared {
         {
             let receives = batch.iter().map(|held| held.record.receive_count).max().unwrap_or(1);
             let record = report::success(&self.watch, &*self.clock, event_of_batch, response, receives);
-            let offer = report::offer(&**destination, &record, &self.watch, &self.shutdown);
+            let offer = report::offer(&**destination, &record, &*self.watch, &self.shutdown);
             self.heartbeat().during(batch, offer).await;
         }
         let Some(destination) = &self.on_failure else { return verdicts };
@@ -170,8 +170,9 @@ impl Shared {
         if due.is_empty() {
             return verdicts;
         }
-        let deliveries =
-            due.iter().map(|(_, record)| report::insist(&**destination, record, &self.watch, &self.shutdown));
+        let deliveries = due
+            .iter()
+            .map(|(_, record)| report::insist(&**destination, record, Part::OnFailure, &*self.watch, &self.shutdown));
         let accepted = self.heartbeat().during(batch, join_all(deliveries)).await;
         for ((i, _), accepted) in due.iter().zip(accepted) {
             if !accepted {

@@ -1,7 +1,15 @@
 //! What is shown of the functions that are invoked asynchronously.
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use pelton_core::{Clock, DestinationError, FunctionName};
 use serde::{Deserialize, Serialize};
 
 use crate::LastError;
+use crate::metrics::{EventMetrics, Metrics};
+use crate::report::Ledger;
+use crate::status::Part;
 
 /// The asynchronous events of one function, seen from outside. Counts are since the start of the process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,4 +50,195 @@ pub struct FunctionStatus {
     /// The last thing that went wrong, also when it is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<LastError>,
+}
+
+/// Functions that are remembered at a time, at most, as far as they have nothing to do.
+const REMEMBERED: usize = 10_000;
+
+#[derive(Debug, Default)]
+struct Tally {
+    /// Events accepted, and not ended.
+    waiting: u64,
+    /// Events that are being added now.
+    adding: u64,
+    /// Events accepted since the start.
+    accepted: u64,
+    age: Option<Duration>,
+    problems: BTreeMap<Part, String>,
+    last_error: Option<LastError>,
+}
+
+/// Where the events of one function write down how it goes.
+pub(crate) struct EventWatch {
+    pub metrics: EventMetrics,
+    function: FunctionName,
+    clock: Arc<dyn Clock>,
+    tally: Mutex<Tally>,
+}
+
+/// An event on its way into the queue.
+pub(crate) struct Adding<'a>(&'a EventWatch);
+
+impl Adding<'_> {
+    pub fn accepted(self) {
+        self.0.metrics.received.inc();
+        let mut tally = self.0.tally();
+        tally.accepted += 1;
+        self.0.set_waiting(&mut tally, |waiting| waiting.saturating_add(1));
+    }
+}
+
+impl Drop for Adding<'_> {
+    fn drop(&mut self) {
+        self.0.tally().adding -= 1;
+    }
+}
+
+impl EventWatch {
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_waiting(&self, tally: &mut Tally, change: impl FnOnce(u64) -> u64) {
+        tally.waiting = change(tally.waiting);
+        self.metrics.waiting.set(i64::try_from(tally.waiting).unwrap_or(i64::MAX));
+        if tally.waiting == 0 && tally.age.is_some() {
+            tally.age = Some(Duration::ZERO);
+        }
+    }
+
+    /// An event is about to be added.
+    pub fn adding(&self) -> Adding<'_> {
+        self.tally().adding += 1;
+        Adding(self)
+    }
+
+    /// An event has left the queue.
+    pub fn ended(&self) {
+        self.set_waiting(&mut self.tally(), |waiting| waiting.saturating_sub(1));
+    }
+
+    /// So many were found in the queue.
+    pub fn found(&self, events: u64) {
+        self.set_waiting(&mut self.tally(), |waiting| waiting.max(events));
+    }
+
+    /// Notes which events the queue is known to hold, before it is looked into. `None`: more are about to come.
+    pub fn known(&self) -> Option<u64> {
+        let tally = self.tally();
+        (tally.adding == 0).then_some(tally.accepted)
+    }
+
+    /// The queue was found empty, and nothing runs: whatever was counted beyond that has been cancelled, or was another
+    /// process's. No word of events that came after [`Self::known`].
+    pub fn found_none(&self, known: Option<u64>) {
+        let mut tally = self.tally();
+        if tally.adding == 0 && known == Some(tally.accepted) {
+            self.set_waiting(&mut tally, |_| 0);
+        }
+    }
+
+    /// How old an event is that the function gets now.
+    pub fn note_age(&self, age: Duration) {
+        self.metrics.age.observe(age.as_secs_f64());
+        self.tally().age = Some(age);
+    }
+
+    /// Notes a problem. True if it is news.
+    pub fn trouble(&self, part: Part, message: &str) -> bool {
+        self.metrics.problem.set(1);
+        let mut tally = self.tally();
+        tally.last_error = Some(LastError { message: message.to_owned(), at: self.clock.now() });
+        tally.problems.insert(part, message.to_owned()).is_none_or(|before| before != message)
+    }
+
+    /// Notes that a part works. True if it didn't before.
+    pub fn works(&self, part: Part) -> bool {
+        let mut tally = self.tally();
+        let recovered = tally.problems.remove(&part).is_some();
+        if tally.problems.is_empty() {
+            self.metrics.problem.set(0);
+        }
+        recovered
+    }
+
+    fn status(&self) -> FunctionStatus {
+        let tally = self.tally();
+        let metrics = &self.metrics;
+        FunctionStatus {
+            function_arn: self.function.to_string(),
+            waiting: tally.waiting,
+            in_flight: u64::try_from(metrics.in_flight.get()).unwrap_or(0),
+            age_seconds: tally.age.map(|age| age.as_secs_f64()),
+            received: metrics.received.get(),
+            invocations: metrics.invocations.get(),
+            errors: metrics.errors.get(),
+            throttles: metrics.throttles.get(),
+            retries: metrics.retries.get(),
+            dropped: metrics.dropped.get(),
+            reported_successes: metrics.reported_successes.get(),
+            reported_failures: metrics.reported_failures.get(),
+            dead_lettered: metrics.dead_lettered.get(),
+            destination_delivery_failures: metrics.undelivered.get(),
+            dead_letter_errors: metrics.dead_letter_errors.get(),
+            last_error: tally.last_error.clone(),
+        }
+    }
+}
+
+impl Ledger for EventWatch {
+    fn delivered(&self, part: Part) -> bool {
+        match part {
+            Part::OnSuccess => self.metrics.reported_successes.inc(),
+            Part::DeadLetterQueue => self.metrics.dead_lettered.inc(),
+            _ => self.metrics.reported_failures.inc(),
+        };
+        self.works(part)
+    }
+
+    fn undelivered(&self, part: Part, error: &DestinationError) -> bool {
+        match part {
+            Part::DeadLetterQueue => self.metrics.dead_letter_errors.inc(),
+            _ => self.metrics.undelivered.inc(),
+        };
+        self.trouble(part, &error.to_string())
+    }
+}
+
+/// All functions that have got events. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Functions(Arc<Mutex<BTreeMap<FunctionName, Arc<EventWatch>>>>);
+
+impl Functions {
+    fn watches(&self) -> MutexGuard<'_, BTreeMap<FunctionName, Arc<EventWatch>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn watch(&self, function: &FunctionName, metrics: &Metrics, clock: &Arc<dyn Clock>) -> Arc<EventWatch> {
+        let mut watches = self.watches();
+        if let Some(watch) = watches.get(function) {
+            return watch.clone();
+        }
+        if watches.len() >= REMEMBERED {
+            // Nobody else holds it, and nobody can get hold of it meanwhile.
+            let is_idle = |watch: &Arc<EventWatch>| Arc::strong_count(watch) == 1 && watch.tally().waiting == 0;
+            let idle = watches.iter().find(|(_, watch)| is_idle(watch)).map(|(function, _)| function.clone());
+            if let Some(idle) = idle {
+                watches.remove(&idle);
+                metrics.forget_function(&idle);
+            }
+        }
+        let watch = Arc::new(EventWatch {
+            metrics: metrics.of_function(function),
+            function: function.clone(),
+            clock: clock.clone(),
+            tally: Mutex::default(),
+        });
+        watches.insert(function.clone(), watch.clone());
+        watch
+    }
+
+    pub fn list(&self) -> Vec<FunctionStatus> {
+        self.watches().values().map(|watch| watch.status()).collect()
+    }
 }

@@ -131,7 +131,7 @@ impl Context {
         if let (Some(destination), Outcome::Succeeded) = (&shared.on_success, &outcome) {
             let attempts = batch.attempts.saturating_add(1);
             let record = report::success(&shared.watch, &*shared.clock, event, &response, attempts);
-            report::offer(&**destination, &record, &shared.watch, &self.stop).await;
+            report::offer(&**destination, &record, &*shared.watch, &self.stop).await;
         }
         Done::Invoked { outcome, response: Some(response), state }
     }
@@ -153,7 +153,7 @@ impl Context {
                 given_up.response.as_ref(),
                 given_up.attempts,
             );
-            if !report::insist(&**destination, &record, &shared.watch, &self.stop).await {
+            if !report::insist(&**destination, &record, Part::OnFailure, &*shared.watch, &self.stop).await {
                 return Done::Undone;
             }
         }
