@@ -10,6 +10,7 @@
 mod answer;
 mod body;
 mod error;
+mod functions;
 mod list;
 mod mappings;
 mod resource;
@@ -20,6 +21,7 @@ mod upstream;
 mod view;
 
 pub(crate) use answer::{Front, answer};
+pub use functions::{FileEventInvokeConfig, FileEventInvokeConfigs, Functions, LocalFunction, LocalSettings, Place};
 pub use mappings::{Change, Changes, Loaded, Mappings, Work};
 pub(crate) use route::is_lambda;
 pub use surroundings::{FileMappings, Surroundings, Unanswered};

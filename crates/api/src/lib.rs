@@ -10,5 +10,8 @@ mod serve;
 pub use error::Error;
 #[doc(hidden)]
 pub use lambda::read_request;
-pub use lambda::{Change, Changes, FileMappings, Loaded, Mappings, Surroundings, Unanswered, Work};
+pub use lambda::{
+    Change, Changes, FileEventInvokeConfig, FileEventInvokeConfigs, FileMappings, Functions, Loaded, LocalFunction,
+    LocalSettings, Mappings, Place, Surroundings, Unanswered, Work,
+};
 pub use serve::{LambdaApi, serve};
