@@ -6,6 +6,7 @@ pub mod conformance;
 pub mod documents_suite;
 mod fake_clock;
 mod fake_destination;
+mod fake_events;
 mod fake_invoker;
 mod fake_queue;
 mod fake_stream;
@@ -15,6 +16,7 @@ pub mod stream_suite;
 
 pub use fake_clock::FakeClock;
 pub use fake_destination::FakeDestination;
+pub use fake_events::{EventFault, FakeEvents};
 pub use fake_invoker::{FakeInvoker, Invocation, Reply};
 pub use fake_queue::{FakeQueue, Fault};
 pub use fake_stream::{FakeStream, sequence_number, shard};

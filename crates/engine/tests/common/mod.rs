@@ -1,5 +1,6 @@
 //! A supervisor on fakes, in paused time.
 #![allow(dead_code, clippy::unwrap_used, reason = "test support: each test file uses its own part")]
+pub mod events;
 pub mod gate;
 pub mod stream;
 pub mod windows;
