@@ -7,7 +7,7 @@ use std::time::Duration;
 use common::events::{THROTTLED, WORK, World, event_of, function, plan, raising, refusing, scripted, to};
 use common::until;
 use futures_util::future::join_all;
-use pelton_core::{EventId, EventQueue as _};
+use pelton_core::{ErrorKind, EventId, EventQueue as _};
 use pelton_engine::EventPlan;
 use pelton_testkit::{FakeDestination, FakeInvoker, Reply};
 use serde_json::Value;
@@ -36,6 +36,32 @@ async fn no_more_is_taken_than_the_function_has_slots() {
     assert_eq!(world.queue.kept().iter().filter(|(_, is_taken)| *is_taken).count(), 1, "the others are in the queue");
     world.until_empty().await;
     assert_eq!((invoker.seen().len(), invoker.most_at_once()), (20, 1));
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn slots_that_are_free_are_filled_with_few_takes() {
+    let invoker = Arc::new(FakeInvoker::scripted([]).taking(Duration::from_secs(1)).with_slots(200));
+    let world = World::on(Arc::default(), 1.0);
+    world.plans.set(WORK, Err(ErrorKind::Transient));
+    join_all((0..200).map(|number| world.send(number))).await;
+    world.plans.set(WORK, Ok(plan(WORK, &invoker)));
+    world.until_empty().await;
+    assert_eq!((invoker.seen().len(), invoker.most_at_once()), (200, 200));
+    assert!(world.queue.takes() < 20, "{} takes", world.queue.takes());
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_in_which_nothing_is_due_is_left_alone() {
+    let invoker = raising();
+    let world = World::with(plan(WORK, &invoker));
+    world.send(1).await;
+    world.until_empty().await;
+    let takes = world.queue.takes();
+    assert!(takes <= 6, "{takes} takes in three minutes");
+    tokio::time::sleep(Duration::from_secs(10_000)).await;
+    assert_eq!(world.queue.takes(), takes, "a line with nothing left has ended");
     world.stop().await;
 }
 

@@ -35,6 +35,7 @@ struct State {
     events: BTreeMap<EventId, Kept>,
     faults: VecDeque<EventFault>,
     most_taken: usize,
+    takes: usize,
 }
 
 /// A queue of asynchronous events in memory.
@@ -69,6 +70,11 @@ impl FakeEvents {
     /// The most events that were taken at the same time.
     pub fn most_taken(&self) -> usize {
         self.state().most_taken
+    }
+
+    /// How often something was taken, or nothing was found.
+    pub fn takes(&self) -> usize {
+        self.state().takes
     }
 
     /// The next calls of these kinds fail, once for each time a kind is given.
@@ -114,6 +120,7 @@ impl EventQueue for FakeEvents {
 
     async fn take(&self, function: &FunctionName, now: Timestamp, most: usize) -> Result<Due, StoreError> {
         let mut state = self.call(EventFault::Take)?;
+        state.takes += 1;
         let waiting = |kept: &&mut Kept| !kept.is_taken && kept.event.function == *function;
         let mut waiting: Vec<&mut Kept> = state.events.values_mut().filter(waiting).collect();
         waiting.sort_by_key(|kept| (kept.event.due_at, kept.event.accepted_at));
