@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use common::events::{RAISED, WORK, World, plan, raising, scripted, to, told};
 use common::until;
+use pelton_core::ErrorKind;
 use pelton_engine::{EventPlan, Shutdown};
 use pelton_testkit::{EventFault, FakeDestination, FakeEvents, FakeInvoker, Reply};
 use uuid::Uuid;
@@ -128,6 +129,23 @@ async fn a_shutdown_during_a_report_neither_loses_it_nor_runs_the_function_again
     world.until_empty().await;
     assert_eq!(told(&failures), [("RetriesExhausted", 1, None)], "the answer is not kept");
     assert_eq!(invoker.seen().len(), 1);
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_that_is_due_waits_for_a_function_that_is_away() {
+    let (invoker, failures) = (raising(), Arc::new(FakeDestination::refusing(20)));
+    let on = EventPlan { maximum_retry_attempts: 0, on_failure: to(&failures), ..plan(WORK, &invoker) };
+    let world = World::with(on.clone());
+    world.send(1).await;
+    until("it is refused", async || world.status(WORK).destination_delivery_failures == 3).await;
+    world.plans.set(WORK, Err(ErrorKind::Missing));
+    let (world, _) = world.restart(Duration::from_secs(30)).await;
+    tokio::time::sleep(Duration::from_secs(3_000)).await;
+    assert_eq!(world.queue.kept().len(), 1, "nobody knows of it");
+    world.plans.set(WORK, Ok(on));
+    world.until_empty().await;
+    assert_eq!(told(&failures), [("RetriesExhausted", 1, None)]);
     world.stop().await;
 }
 

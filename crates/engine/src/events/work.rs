@@ -99,6 +99,7 @@ impl Work {
         let delay_scale = self.shared.delay_scale;
         match &*self.plan {
             Ok(plan) => Policy::of(plan, delay_scale),
+            // Only age counts: nobody could be told of anything else.
             Err(_) => Policy {
                 maximum_retry_attempts: EventInvokeConfig::DEFAULT_RETRY_ATTEMPTS,
                 maximum_event_age: EventInvokeConfig::LONGEST_EVENT_AGE,
@@ -116,16 +117,16 @@ impl Work {
             self.put_back(event.clone()).await;
             return Done::ended(Asked::Not);
         }
-        if let Some(condition) = attempt::before(event, &policy, now) {
-            self.permit = None;
-            self.give_up(condition, self.event.attempts, None).await;
-            return Done::ended(Asked::Not);
-        }
         let looked_up = self.plan.clone();
         let plan = match &*looked_up {
             Ok(plan) => plan,
             Err(error) => return self.refused(error, &policy).await,
         };
+        if let Some(condition) = attempt::before(event, &policy, now) {
+            self.permit = None;
+            self.give_up(condition, self.event.attempts, None).await;
+            return Done::ended(Asked::Not);
+        }
         self.watch.note_age(Duration::try_from(now.duration_since(event.accepted_at)).unwrap_or_default());
         let call = Call {
             payload: event.payload.clone(),

@@ -148,8 +148,13 @@ impl World {
     }
 
     pub fn status(&self, name: &str) -> FunctionStatus {
+        self.status_if_any(name).unwrap()
+    }
+
+    /// `None` if it has got no events since the start.
+    pub fn status_if_any(&self, name: &str) -> Option<FunctionStatus> {
         let arn = function(name).to_string();
-        self.supervisor.status().functions().into_iter().find(|status| status.function_arn == arn).unwrap()
+        self.supervisor.status().functions().into_iter().find(|status| status.function_arn == arn)
     }
 
     /// Seconds since the start at which a function was invoked.
