@@ -11,7 +11,7 @@ pub use error::Error;
 #[doc(hidden)]
 pub use lambda::read_request;
 pub use lambda::{
-    Change, Changes, FileEventInvokeConfig, FileEventInvokeConfigs, FileMappings, Functions, Loaded, LocalFunction,
-    LocalSettings, Mappings, Place, Surroundings, Unanswered, Work,
+    Change, Changes, EventInvokeConfigs, FileEventInvokeConfig, FileEventInvokeConfigs, FileMappings, Functions,
+    Loaded, LocalFunction, LocalSettings, Mappings, Place, Surroundings, Unanswered, Work,
 };
 pub use serve::{LambdaApi, serve};

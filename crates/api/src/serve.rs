@@ -2,14 +2,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pelton_engine::StatusHandle;
+use pelton_engine::{EventDoor, StatusHandle};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::connections::{Connections, Patience};
-use crate::lambda::{Front, Upstream};
+use crate::lambda::{Front, Invocations, Upstream};
 use crate::routes::routes;
-use crate::{Error, Mappings, Work};
+use crate::{Error, EventInvokeConfigs, Functions, Mappings, Work};
 
 /// What answers under way may take when the listener stops. A client that has sent half a request must not hold it.
 const GRACE: Duration = Duration::from_secs(1);
@@ -20,6 +20,12 @@ pub struct LambdaApi {
     pub mappings: Mappings,
     /// What changes them.
     pub work: Work,
+    /// The functions there are.
+    pub functions: Arc<dyn Functions>,
+    /// Where asynchronous invocations go. `Err`: why none can be kept, and which setting would change that.
+    pub events: Result<EventDoor, String>,
+    /// How they are retried.
+    pub event_invoke_configs: EventInvokeConfigs,
     /// Whether it is served on an address that others can reach, although it asks for no credentials.
     pub allow_unauthenticated: bool,
 }
@@ -37,9 +43,15 @@ pub async fn serve(
     let is_alone = listener.local_addr()?.ip().is_loopback();
     let (front, work) = match lambda {
         None => (None, None),
-        Some(LambdaApi { mappings, work, allow_unauthenticated }) => {
-            let is_allowed = is_alone || allow_unauthenticated;
-            (Some(Arc::new(Front { mappings, upstream: Upstream::new(), is_allowed })), Some(work))
+        Some(LambdaApi { mappings, work, functions, events, event_invoke_configs, allow_unauthenticated }) => {
+            let front = Front {
+                mappings,
+                invocations: Invocations::new(functions, events),
+                event_invoke_configs,
+                upstream: Upstream::new(),
+                is_allowed: is_alone || allow_unauthenticated,
+            };
+            (Some(Arc::new(front)), Some(work))
         }
     };
     let stop = shutdown.clone().cancelled_owned();

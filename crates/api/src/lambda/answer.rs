@@ -1,29 +1,22 @@
 //! Answers a request of Lambda's API.
-use std::time::Duration;
-
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::error::ApiError;
+use super::event_invoke_configs::EventInvokeConfigs;
+use super::invoke::{self, Invocations};
 use super::list::Query;
 use super::mappings::{Job, Mappings};
 use super::resource::{self, Resource};
-use super::route::{Id, Route, TagOperation, route};
+use super::route::{ConfigOperation, Id, Route, TagOperation, route};
 use super::settings;
 use super::upstream::Upstream;
 use super::{body, surroundings::Unanswered};
 use crate::connections::Patience;
-
-/// The longest body of what is answered here: that of Lambda's synchronous calls.
-const LONGEST_BODY: usize = 6 * 1_024 * 1_024;
-/// How long a body may take to come.
-const BODY_TIME: Duration = Duration::from_secs(30);
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
@@ -35,6 +28,8 @@ const FROM_A_PAGE: &str = "Pelton doesn't answer requests that a web page makes.
 /// What stands behind Lambda's API.
 pub struct Front {
     pub mappings: Mappings,
+    pub invocations: Invocations,
+    pub event_invoke_configs: EventInvokeConfigs,
     pub upstream: Upstream,
     /// Whether whoever can reach the listener may use the API.
     pub is_allowed: bool,
@@ -71,12 +66,12 @@ async fn decide(front: &Front, request: Request, patience: Patience) -> Result<R
         Route::ListMappings => Ok(json(StatusCode::OK, &mappings.list(&Query::read(&query)?))),
         Route::GetMapping(id) => Ok(json(StatusCode::OK, &mappings.get(known(id)?)?)),
         Route::CreateMapping => {
-            let made = settings::create(read(request).await?, &mappings.region())?;
+            let made = settings::create(body::read_fields(request).await?, &mappings.region())?;
             exists(mappings, &made.mapping, true).await?;
             Ok(json(StatusCode::ACCEPTED, &mappings.ask(Job::Create(Box::new(made))).await?))
         }
         Route::UpdateMapping(id) => {
-            let (id, changes) = (known(id)?, read(request).await?);
+            let (id, changes) = (known(id)?, body::read_fields(request).await?);
             let mapping = mappings.preview(id, &changes)?;
             if changes.contains_key("FunctionName") {
                 exists(mappings, &mapping, false).await?;
@@ -90,7 +85,7 @@ async fn decide(front: &Front, request: Request, patience: Patience) -> Result<R
                 let job = match operation {
                     TagOperation::List => return Ok(json(StatusCode::OK, &mappings.tags(id, &arn)?)),
                     TagOperation::Add => {
-                        let fields = read(request).await?;
+                        let fields = body::read_fields(request).await?;
                         let tags = fields.get("Tags").map(resource::tags).transpose()?.unwrap_or_default();
                         if tags.is_empty() {
                             let message = "An error occurred and the request cannot be processed.";
@@ -104,6 +99,26 @@ async fn decide(front: &Front, request: Request, patience: Patience) -> Result<R
                 Ok(StatusCode::NO_CONTENT.into_response())
             }
         },
+        Route::Invoke(name) => invoke::invoke(front, &name, request, patience).await,
+        Route::InvokeAsync(name) => invoke::invoke_async(front, &name, request).await,
+        Route::EventInvokeConfig(operation, name) => {
+            let configs = &front.event_invoke_configs;
+            let shown = match operation {
+                ConfigOperation::Get => configs.get(&name, &query).await?,
+                ConfigOperation::Put | ConfigOperation::Update => {
+                    let fields = body::read_fields(request).await?;
+                    configs.set(&name, &query, &fields, operation == ConfigOperation::Update).await?
+                }
+                ConfigOperation::Delete => {
+                    configs.delete(&name, &query).await?;
+                    return Ok(StatusCode::NO_CONTENT.into_response());
+                }
+            };
+            Ok(json(StatusCode::OK, &shown))
+        }
+        Route::ListEventInvokeConfigs(name) => {
+            Ok(json(StatusCode::OK, &front.event_invoke_configs.list(&name, &query).await?))
+        }
         Route::Upstream => front.upstream.pass_on(mappings.surroundings().upstream(), request, patience).await,
     }
 }
@@ -114,17 +129,6 @@ fn known(id: Id) -> Result<pelton_core::MappingId, ApiError> {
 
 fn is_from_a_page(headers: &HeaderMap) -> bool {
     headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site")
-}
-
-async fn read(request: Request) -> Result<serde_json::Map<String, Value>, ApiError> {
-    let collected = Limited::new(request.into_body(), LONGEST_BODY).collect();
-    let bytes: Bytes = match tokio::time::timeout(BODY_TIME, collected).await {
-        Err(_) => return Err(ApiError::too_slow()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(ApiError::too_large(LONGEST_BODY)),
-        Ok(Err(error)) => return Err(ApiError::not_json(&error.to_string())),
-        Ok(Ok(body)) => body.to_bytes(),
-    };
-    body::fields(&bytes)
 }
 
 /// Function, then source, as AWS asks for them (spec 12.1).

@@ -1,7 +1,51 @@
-//! The body of a request: a JSON object.
+//! The body of a request: bytes, and of most requests a JSON object.
+use std::time::Duration;
+
+use axum::extract::Request;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
+
+/// The longest body of most of what is answered here: that of Lambda's synchronous calls.
+const LONGEST: usize = 6 * 1_024 * 1_024;
+/// How long a body may take to come.
+const TIME: Duration = Duration::from_secs(30);
+
+/// Why a body could not be read.
+#[derive(Debug)]
+pub enum Unread {
+    TooLarge,
+    TooSlow,
+    Broken(String),
+}
+
+impl From<Unread> for ApiError {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::TooLarge => Self::too_large(LONGEST),
+            Unread::TooSlow => Self::too_slow(),
+            Unread::Broken(reason) => Self::not_json(&reason),
+        }
+    }
+}
+
+/// Reads a body of at most `longest` bytes.
+pub async fn read(request: Request, longest: usize) -> Result<Bytes, Unread> {
+    let collected = Limited::new(request.into_body(), longest).collect();
+    match tokio::time::timeout(TIME, collected).await {
+        Err(_) => Err(Unread::TooSlow),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Unread::TooLarge),
+        Ok(Err(error)) => Err(Unread::Broken(error.to_string())),
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+    }
+}
+
+/// Reads the fields of a request.
+pub async fn read_fields(request: Request) -> Result<Map<String, Value>, ApiError> {
+    fields(&read(request, LONGEST).await?)
+}
 
 /// Reads it. An empty body is an object without fields, as the SDKs send it.
 pub fn fields(body: &[u8]) -> Result<Map<String, Value>, ApiError> {

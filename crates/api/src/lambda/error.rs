@@ -9,11 +9,13 @@ pub struct ApiError {
     /// `x-amzn-ErrorType`.
     pub kind: &'static str,
     pub message: String,
+    /// `Reason`, of throttles.
+    pub reason: Option<&'static str>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
-        Self { status, kind, message: message.into() }
+        Self { status, kind, message: message.into(), reason: None }
     }
 
     pub fn not_found(message: impl Into<String>) -> Self {
@@ -51,8 +53,21 @@ impl ApiError {
     }
 
     pub fn not_json(problem: &str) -> Self {
-        let message = format!("Could not parse request body into json: {problem}");
+        Self::invalid_content(format!("Could not parse request body into json: {problem}"))
+    }
+
+    pub fn invalid_content(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "InvalidRequestContentException", message)
+    }
+
+    /// A payload that no function is invoked with. AWS's model has `RequestTooLargeException` for it; this is what comes.
+    pub fn payload_too_large(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLargeException", message)
+    }
+
+    /// One function that invokes another, and so on in a circle.
+    pub fn recursion(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "RecursiveInvocationException", message)
     }
 
     pub fn too_large(limit: usize) -> Self {
@@ -74,15 +89,22 @@ impl ApiError {
     }
 
     pub fn bad_path() -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "InvalidRequestContentException",
-            "The path of the request holds '.' or '..'.",
-        )
+        Self::invalid_content("The path of the request holds '.' or '..'.")
     }
 
     pub fn too_many() -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", "Rate exceeded")
+    }
+
+    /// A function runs as often as it may at a time.
+    pub fn throttled() -> Self {
+        let reason = Some("ReservedFunctionConcurrentInvocationLimitExceeded");
+        Self { reason, ..Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", "Rate Exceeded.") }
+    }
+
+    /// Something here failed.
+    pub fn service(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "ServiceException", message)
     }
 
     /// Trying again can help.
@@ -98,16 +120,19 @@ impl ApiError {
     pub fn body(&self) -> Value {
         let message = &self.message;
         match self.kind {
-            "ResourceNotFoundException" | "ResourceInUseException" | "AccessDeniedException" => {
-                json!({ "Type": "User", "Message": message })
-            }
+            "ResourceNotFoundException"
+            | "ResourceInUseException"
+            | "AccessDeniedException"
+            | "RecursiveInvocationException" => json!({ "Type": "User", "Message": message }),
+            "RequestEntityTooLargeException" => json!({ "Message": message }),
             "ServiceException" => json!({ "Type": "Service", "Message": message }),
             "InvalidParameterValueException"
             | "ResourceConflictException"
             | "InvalidRequestContentException"
             | "RequestTooLargeException" => json!({ "Type": "User", "message": message }),
             "TooManyRequestsException" => {
-                json!({ "Type": "User", "Reason": "CallerRateLimitExceeded", "message": message })
+                let reason = self.reason.unwrap_or("CallerRateLimitExceeded");
+                json!({ "Type": "User", "Reason": reason, "message": message })
             }
             _ => json!({ "message": message }),
         }

@@ -25,7 +25,7 @@ impl Query {
         };
         let items = match get("MaxItems") {
             None => DEFAULT_ITEMS,
-            Some(text) => max_items(&text)?,
+            Some(text) => max_items(&text, MOST_ITEMS)?,
         };
         let function = match get("FunctionName") {
             None => None,
@@ -70,7 +70,8 @@ fn is_of(wanted: &FunctionName, mapping: &Mapping) -> bool {
     }
 }
 
-fn max_items(text: &str) -> Result<usize, ApiError> {
+/// Reads `MaxItems`: 1..=`most`.
+pub fn max_items(text: &str, most: usize) -> Result<usize, ApiError> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(ApiError::serialization("MaxItems: expected a whole number"));
@@ -79,8 +80,8 @@ fn max_items(text: &str) -> Result<usize, ApiError> {
     let constraint = match number {
         ..1 => "greater than or equal to 1".to_owned(),
         _ => match usize::try_from(number) {
-            Ok(items) if items <= MOST_ITEMS => return Ok(items),
-            _ => format!("less than or equal to {MOST_ITEMS}"),
+            Ok(items) if items <= most => return Ok(items),
+            _ => format!("less than or equal to {most}"),
         },
     };
     Err(ApiError::validation(&[format!(

@@ -61,7 +61,8 @@ fn parse(arn: &str) -> Option<Resource> {
     }
 }
 
-fn is_region(region: &str) -> bool {
+/// Whether a text has the form of a Region.
+pub fn is_region(region: &str) -> bool {
     let mut parts: Vec<&str> = region.strip_prefix("eusc-").unwrap_or(region).split('-').collect();
     if let [_, special, _, _] = &parts[..] {
         let is_special = *special == "gov"

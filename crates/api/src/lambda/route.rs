@@ -14,7 +14,12 @@ pub enum Route {
     DeleteMapping(Id),
     /// Tags of something, by its ARN.
     Tags(TagOperation, String),
-    /// A path of mappings that means nothing.
+    /// Of a function, by its name as it was written.
+    Invoke(String),
+    InvokeAsync(String),
+    EventInvokeConfig(ConfigOperation, String),
+    ListEventInvokeConfigs(String),
+    /// A path of what is answered here that means nothing.
     Unknown,
     /// `.` or `..` in the path.
     Dots,
@@ -30,6 +35,14 @@ pub enum TagOperation {
     Add,
     Remove,
     List,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfigOperation {
+    Put,
+    Update,
+    Get,
+    Delete,
 }
 
 /// Whether a path is one of Lambda's: they begin with the date of a version of its API.
@@ -70,6 +83,24 @@ pub fn route(method: &Method, path: &str) -> Route {
             }
         }
         ["2015-03-31", "event-source-mappings", ..] => Route::Unknown,
+        ["2015-03-31", "functions", name, "invocations"] if method == Method::POST => Route::Invoke((*name).to_owned()),
+        ["2014-11-13", "functions", name, "invoke-async"] if method == Method::POST => {
+            Route::InvokeAsync((*name).to_owned())
+        }
+        ["2019-09-25", "functions", name, "event-invoke-config"] => {
+            let operation = match *method {
+                Method::PUT => ConfigOperation::Put,
+                Method::POST => ConfigOperation::Update,
+                Method::GET => ConfigOperation::Get,
+                Method::DELETE => ConfigOperation::Delete,
+                _ => return Route::Unknown,
+            };
+            Route::EventInvokeConfig(operation, (*name).to_owned())
+        }
+        ["2019-09-25", "functions", name, "event-invoke-config", "list"] if method == Method::GET => {
+            Route::ListEventInvokeConfigs((*name).to_owned())
+        }
+        ["2019-09-25", "functions", _, "event-invoke-config", ..] => Route::Unknown,
         ["2017-03-31", "tags", resource @ ..] if !resource.is_empty() => {
             let operation = match *method {
                 Method::POST => TagOperation::Add,
@@ -117,6 +148,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_of_a_function_is_found_by_its_name() {
+        for (written, name) in [("f", "f"), ("f%3Alive", "f:live"), ("..%2F..%2Fx", "../../x"), ("%ff", "%ff")] {
+            for slash in ["", "/"] {
+                let invoke = format!("/2015-03-31/functions/{written}/invocations{slash}");
+                assert_eq!(route(&Method::POST, &invoke), Route::Invoke(name.into()));
+                assert_eq!(route(&Method::GET, &invoke), Route::Upstream);
+                let older = format!("/2014-11-13/functions/{written}/invoke-async{slash}");
+                assert_eq!(route(&Method::POST, &older), Route::InvokeAsync(name.into()));
+                let config = format!("/2019-09-25/functions/{written}/event-invoke-config{slash}");
+                for (method, operation) in [
+                    (Method::PUT, ConfigOperation::Put),
+                    (Method::POST, ConfigOperation::Update),
+                    (Method::GET, ConfigOperation::Get),
+                    (Method::DELETE, ConfigOperation::Delete),
+                ] {
+                    assert_eq!(route(&method, &config), Route::EventInvokeConfig(operation, name.into()));
+                }
+                assert_eq!(route(&Method::PATCH, &config), Route::Unknown);
+                let list = format!("/2019-09-25/functions/{written}/event-invoke-config/list{slash}");
+                assert_eq!(route(&Method::GET, &list), Route::ListEventInvokeConfigs(name.into()));
+                assert_eq!(route(&Method::PUT, &list), Route::Unknown);
+            }
+        }
+    }
+
+    #[test]
     fn what_is_no_id_is_nobodys_and_the_rest_is_the_upstreams() {
         for text in ["x", "14e0db715d354eb5b4818945cf9d10c2", "a%2Fb", "%ff", "urn:uuid:14e0db71"] {
             let path = format!("/2015-03-31/event-source-mappings/{text}");
@@ -126,11 +183,10 @@ mod tests {
         assert_eq!(route(&Method::GET, &below), Route::Unknown);
         for path in [
             "/2015-03-31/functions",
-            "/2015-03-31/functions/f/invocations",
-            "/2019-09-25/functions/f/event-invoke-config",
+            "/2015-03-31/functions/f/invocations/more",
+            "/2021-11-15/functions/f/response-streaming-invocations",
             "/2015-03-31//event-source-mappings",
             "/2017-03-31/tags",
-            "/2014-11-13/functions/%ff/invoke-async/",
         ] {
             assert_eq!(route(&Method::POST, path), Route::Upstream, "{path}");
         }

@@ -90,6 +90,6 @@ fn destinations(mapping: &Mapping) -> Value {
 }
 
 /// Seconds since 1970, to the millisecond, as rest-json has times in bodies.
-fn seconds(at: Timestamp) -> Value {
+pub fn seconds(at: Timestamp) -> Value {
     json!(at.as_millisecond() as f64 / 1_000.0)
 }

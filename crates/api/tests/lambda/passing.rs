@@ -43,7 +43,7 @@ async fn read_until(stream: &mut TcpStream, end: &str) -> String {
 async fn method_path_query_headers_and_body_arrive_as_they_were_sent() {
     let api = Api::start().await;
     let upstream = Upstream::of(&api).await;
-    let path = "/2015-03-31/functions/a%2Fb%20c/invocations?Qualifier=%24LATEST&x=+&&y";
+    let path = "/2015-03-31/functions/a%2Fb%20c/code?Qualifier=%24LATEST&x=+&&y";
     let headers = "authorization: AWS4-HMAC-SHA256 Credential=a\r\nx-amz-invocation-type: Event\r\nx-twice: 1\r\n\
                    x-twice: 2\r\nx-hop: secret\r\nte: trailers\r\nkeep-alive: timeout=5\r\n";
     let request = format!(

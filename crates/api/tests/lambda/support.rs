@@ -5,10 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pelton_api::{Change, Changes, FileMappings, LambdaApi, Loaded, Mappings, Surroundings, Unanswered, serve};
-use pelton_core::{Documents, Mapping, MappingId, SystemClock};
-use pelton_engine::{Plan, StatusHandle, Supervisor};
-use pelton_testkit::{FakeInvoker, FakeQueue};
+use pelton_api::{
+    Change, Changes, EventInvokeConfigs, FileEventInvokeConfig, FileEventInvokeConfigs, FileMappings, Functions,
+    LambdaApi, Loaded, LocalFunction, LocalSettings, Mappings, Place, Surroundings, Unanswered, serve,
+};
+use pelton_core::{Arn, Documents, FunctionName, InvokeError, Invoker, Mapping, MappingId, SystemClock};
+use pelton_engine::{EventPlan, EventPlans, Events, Plan, StatusHandle, Supervisor};
+use pelton_testkit::{FakeEvents, FakeInvoker, FakeQueue};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -27,6 +30,28 @@ pub const TABLE: &str = "arn:aws:dynamodb:us-east-1:111111111111:table/carts/str
 pub struct World {
     pub file: Mutex<Vec<Mapping>>,
     pub upstream: Mutex<Option<String>>,
+    pub locals: Mutex<Vec<LocalFunction>>,
+    pub configs: Mutex<Vec<FileEventInvokeConfig>>,
+    /// The functions of the upstream that were looked for.
+    pub asked: Mutex<Vec<String>>,
+}
+
+impl World {
+    /// Adds a local function with these aliases.
+    pub fn add_local(&self, name: &str, aliases: &[&str], invoker: Arc<dyn Invoker>) {
+        let settings = LocalSettings {
+            runtime: Some("python3.12".into()),
+            handler: Some("app.handler".into()),
+            timeout: Duration::from_secs(3),
+            memory_size: 128,
+            environment: [("STAGE".to_owned(), "test".to_owned())].into(),
+            reserved_concurrency: None,
+            dead_letter_queue: None,
+            last_modified: "2025-01-01T00:00:00Z".parse().unwrap(),
+        };
+        let aliases = aliases.iter().map(|alias| (*alias).to_owned()).collect();
+        self.locals.lock().unwrap().push(LocalFunction { name: name.into(), aliases, invoker, settings });
+    }
 }
 
 fn is_there(name: &str) -> Result<bool, Unanswered> {
@@ -64,10 +89,64 @@ impl Surroundings for World {
     }
 }
 
+#[async_trait]
+impl Functions for World {
+    fn place(&self) -> Place {
+        Place { partition: "aws".into(), region: "us-east-1".into(), account: "111111111111".into() }
+    }
+
+    fn local(&self, name: &str) -> Option<LocalFunction> {
+        self.locals().into_iter().find(|local| local.name == name)
+    }
+
+    fn locals(&self) -> Vec<LocalFunction> {
+        self.locals.lock().unwrap().clone()
+    }
+
+    async fn has_upstream(&self, function: &Arn) -> Result<bool, Unanswered> {
+        self.asked.lock().unwrap().push(function.to_string());
+        is_there(&function.to_string())
+    }
+
+    fn file_event_invoke_configs(&self) -> FileEventInvokeConfigs {
+        let FileMappings { file, read_at, .. } = self.file();
+        FileEventInvokeConfigs { file, read_at, configs: self.configs.lock().unwrap().clone() }
+    }
+}
+
+/// Events go to local functions, else to the one that stands for all of the upstream.
+struct Plans {
+    world: Arc<World>,
+    remote: Arc<FakeInvoker>,
+}
+
+#[async_trait]
+impl EventPlans for Plans {
+    async fn plan(&self, function: &FunctionName) -> Result<EventPlan, InvokeError> {
+        let local = self.world.local(function.name());
+        Ok(EventPlan {
+            function_arn: function.as_str().parse().unwrap(),
+            invoker: local.map_or_else(|| self.remote.clone() as Arc<dyn Invoker>, |local| local.invoker),
+            maximum_retry_attempts: 0,
+            maximum_event_age: Duration::from_secs(60),
+            on_success: None,
+            on_failure: None,
+            dead_letter_queue: None,
+            reserved_concurrency: None,
+        })
+    }
+}
+
 pub struct Api {
     pub address: SocketAddr,
     pub world: Arc<World>,
     pub status: StatusHandle,
+    pub configs: EventInvokeConfigs,
+    /// Where events wait.
+    pub queue: Arc<FakeEvents>,
+    /// Gets the events of every function of the upstream.
+    pub remote: Arc<FakeInvoker>,
+    _events: Events,
     /// Changes are carried out while it is true.
     pub carries_out: watch::Sender<bool>,
     pub tasks: JoinSet<()>,
@@ -87,11 +166,26 @@ impl Api {
         allow_unauthenticated: bool,
         documents: Result<Arc<dyn Documents>, String>,
     ) -> Self {
+        Self::with(address, allow_unauthenticated, documents, None).await
+    }
+
+    /// `no_events`: why no event can be kept.
+    pub async fn with(
+        address: &str,
+        allow_unauthenticated: bool,
+        documents: Result<Arc<dyn Documents>, String>,
+        no_events: Option<&str>,
+    ) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let world = Arc::new(World::default());
         let mut supervisor = Supervisor::new(Arc::new(SystemClock));
         let status = supervisor.status();
+        let configs = EventInvokeConfigs::new(documents.clone(), world.clone());
+        let queue = Arc::new(FakeEvents::default());
+        let remote = Arc::new(FakeInvoker::scripted([]));
+        let plans = Arc::new(Plans { world: world.clone(), remote: remote.clone() });
+        let events = Events::start(queue.clone(), plans, Arc::new(SystemClock), 1.0, &status);
         let loaded = Mappings::load(documents, world.clone(), status.clone()).await.unwrap();
         let Loaded { mappings, work, changes, first } = loaded;
         let mut tasks = JoinSet::new();
@@ -101,10 +195,17 @@ impl Api {
             mappings.carried_out(&change, outcome).await;
         }
         tasks.spawn(control(supervisor, mappings.clone(), changes, gate));
-        let api = LambdaApi { mappings, work, allow_unauthenticated };
+        let api = LambdaApi {
+            mappings,
+            work,
+            functions: world.clone(),
+            events: no_events.map_or_else(|| Ok(events.door()), |reason| Err(reason.to_owned())),
+            event_invoke_configs: configs.clone(),
+            allow_unauthenticated,
+        };
         let serving = serve(listener, status.clone(), Some(api), CancellationToken::new());
         tasks.spawn(async move { serving.await.unwrap() });
-        Self { address, world, status, carries_out, tasks }
+        Self { address, world, status, configs, queue, remote, _events: events, carries_out, tasks }
     }
 
     /// Sends a request, headers and all, and gives what comes back.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::future::join_all;
-use pelton_api::{Change, Changes as ApiChanges, LambdaApi, Loaded, Mappings};
+use pelton_api::{Change, Changes as ApiChanges, EventInvokeConfigs, LambdaApi, Loaded, Mappings};
 use pelton_config::{Configuration, Function, Program, Runtime};
 use pelton_core::{Mapping, MappingId, SystemClock};
 use pelton_engine::{Shutdown, StatusHandle, Supervisor};
@@ -61,6 +61,7 @@ impl Running {
         for mapping in &configuration.mappings {
             supervisor.start(parts.plan(mapping).await?);
         }
+        let event_invoke_configs = EventInvokeConfigs::new(documents.clone(), world.clone());
         let loaded = match Mappings::load(documents, world.clone(), supervisor.status()).await {
             Ok(loaded) => loaded,
             // As in `OpenState::for_run`: what the file has of queues can do without.
@@ -72,7 +73,14 @@ impl Running {
         };
         let Loaded { mappings, work, changes, first } = loaded;
         let allow_unauthenticated = configuration.allow_unauthenticated;
-        let api = Some(LambdaApi { mappings: mappings.clone(), work, allow_unauthenticated });
+        let api = Some(LambdaApi {
+            mappings: mappings.clone(),
+            work,
+            functions: world.clone(),
+            events: Err("this version has no queue for them".into()),
+            event_invoke_configs,
+            allow_unauthenticated,
+        });
         let made = BTreeMap::new();
         let mut running =
             Self { configuration, parts, supervisor, state, stop_functions, made, mappings, changes, api, world };

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use pelton_api::{FileMappings, Surroundings, Unanswered};
+use pelton_api::{FileEventInvokeConfigs, FileMappings, Functions, LocalFunction, Place, Surroundings, Unanswered};
 use pelton_config::Configuration;
 use pelton_core::{Arn, Clock, Mapping, SystemClock};
 
@@ -86,5 +86,31 @@ impl Surroundings for World {
 
     async fn has_source(&self, mapping: &Mapping) -> Result<bool, Unanswered> {
         self.ask(&mapping.event_source).await
+    }
+}
+
+/// Local functions aren't known to the API yet: what it invokes is the upstream's.
+#[async_trait]
+impl Functions for World {
+    fn place(&self) -> Place {
+        let (partition, account) = ("aws".to_owned(), "000000000000".to_owned());
+        Place { partition, region: self.region(), account }
+    }
+
+    fn local(&self, _: &str) -> Option<LocalFunction> {
+        None
+    }
+
+    fn locals(&self) -> Vec<LocalFunction> {
+        Vec::new()
+    }
+
+    async fn has_upstream(&self, function: &Arn) -> Result<bool, Unanswered> {
+        self.ask(function).await
+    }
+
+    fn file_event_invoke_configs(&self) -> FileEventInvokeConfigs {
+        let FileMappings { file, read_at, .. } = self.file();
+        FileEventInvokeConfigs { file, read_at, configs: Vec::new() }
     }
 }
