@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!  door.rs ──add──▶ EventQueue ──take──▶ line.rs ──▶ work.rs: invoke ──▶ attempt.rs ──▶ report ──▶ remove
-//!     └─────ring──────────────────────────▲ ▲                               │
-//!                                           └──────────── put back ─────────┘
+//!     │                  ▲                  ▲                                │
+//!     │                  └──────────────────│────────── put back ────────────┘
+//!     └───────────────────ring──────────────┘
 //! ```
 //!
 //! Each function with events has a *line*, so that one whose function is slow, throttled or gone holds up no other. A
@@ -36,7 +37,7 @@ pub use plan::{EventPlan, EventPlans};
 
 const LISTING_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_LISTING_PAUSE: Duration = Duration::from_secs(30);
-/// The range of the scale: a day as a second at one end, beyond every use at the other.
+/// The range of the scale: six hours as 22 ms at one end, as eight months at the other.
 const SCALES: std::ops::RangeInclusive<f64> = 0.000_001..=1_000.0;
 
 /// Owns the tasks of all functions that have events.

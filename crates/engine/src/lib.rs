@@ -1,5 +1,5 @@
-//! Polls, batches, invokes, reports and settles. One [`Supervisor`] runs every mapping; it knows sources, functions,
-//! destinations and stores only by the traits of `pelton-core`, and no AWS SDK.
+//! Polls, batches, invokes, reports and settles. One [`Supervisor`] runs every mapping, and [`Events`] every asynchronous
+//! event; they know sources, functions, destinations and stores only by the traits of `pelton-core`, and no AWS SDK.
 //!
 //! ```text
 //!  queue.rs    Source ──poll──▶ Batcher ──▶ drive: invoke ──▶ interpret ──▶ attempt::next ──▶ report ──▶ settle
@@ -9,6 +9,9 @@
 //!  stream.rs   Source ──poll──▶ lanes by key ──▶ step: invoke ──▶ interpret ──▶ attempt::next ──▶ report ──▶ Watermark
 //!              (shard.rs)      (lane.rs)        (step.rs)                      (attempt.rs)                   │
 //!                                                                    Store ◀── checkpoint ◀───────────────────┘
+//!
+//!  events.rs   EventQueue ──take──▶ work: invoke ──▶ attempt::after_answer ──▶ report ──▶ remove, put back
+//!              (line.rs)           (work.rs)        (attempt.rs)              (report.rs)
 //! ```
 
 mod backoff;

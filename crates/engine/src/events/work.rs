@@ -236,8 +236,9 @@ impl Work {
                 tracing::warn!(condition, attempts, "an asynchronous event is dropped: nobody is to be told");
             }
         }
-        self.watch.metrics.dropped.inc();
-        self.remove().await;
+        if self.remove().await {
+            self.watch.metrics.dropped.inc();
+        }
     }
 
     async fn report(&self, plan: &EventPlan, condition: Condition, attempts: u32, response: Option<&Response>) -> Told {
@@ -284,10 +285,12 @@ impl Work {
         self.settle(|| self.shared.queue.put_back(&event)).await
     }
 
-    async fn remove(&self) {
-        if self.settle(|| self.shared.queue.remove(self.event.id)).await {
+    async fn remove(&self) -> bool {
+        let is_gone = self.settle(|| self.shared.queue.remove(self.event.id)).await;
+        if is_gone {
             self.watch.ended();
         }
+        is_gone
     }
 
     /// Writes until it is written. False: shutdown came first; the event stays taken and begins again with the next

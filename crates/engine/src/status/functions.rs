@@ -242,3 +242,48 @@ impl Functions {
         self.watches().values().map(|watch| watch.status()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn function(number: usize) -> FunctionName {
+        format!("arn:aws:lambda:us-east-1:000000000000:function:f{number}:$LATEST").parse().unwrap()
+    }
+
+    #[test]
+    fn only_so_many_functions_are_remembered_and_none_that_has_something_to_do_is_forgotten() {
+        let (functions, metrics) = (Functions::default(), Metrics::new());
+        let clock: Arc<dyn Clock> = Arc::new(pelton_core::SystemClock);
+        functions.watch(&function(0), &metrics, &clock).found(1);
+        let held = functions.watch(&function(1), &metrics, &clock);
+        for number in 2..REMEMBERED + 50 {
+            functions.watch(&function(number), &metrics, &clock);
+        }
+        let shown: Vec<String> = functions.list().into_iter().map(|status| status.function_arn).collect();
+        assert_eq!(shown.len(), REMEMBERED);
+        assert!([0, 1].iter().all(|number| shown.contains(&function(*number).to_string())));
+        let text = metrics.text();
+        assert_eq!(text.lines().filter(|line| line.starts_with("AsyncEventsReceived_total{")).count(), REMEMBERED);
+        drop(held);
+    }
+
+    #[test]
+    fn what_is_added_while_the_queue_is_looked_into_stays_counted() {
+        let (functions, metrics) = (Functions::default(), Metrics::new());
+        let watch = functions.watch(&function(0), &metrics, &(Arc::new(pelton_core::SystemClock) as Arc<dyn Clock>));
+        let added_before = watch.adding();
+        let known = watch.known();
+        added_before.accepted();
+        watch.found_none(known);
+        assert_eq!(watch.status().waiting, 1, "it was on its way when the look began");
+        let known = watch.known();
+        watch.adding().accepted();
+        watch.found_none(known);
+        assert_eq!(watch.status().waiting, 2, "it came during the look");
+        watch.found_none(watch.known());
+        assert_eq!(watch.status().waiting, 0, "the others were cancelled");
+        watch.ended();
+        assert_eq!(watch.status().waiting, 0);
+    }
+}
