@@ -143,14 +143,15 @@ impl Lines {
         loop {
             let shared = &self.shared;
             tokio::select! {
+                // The one that is ready most often last, so that it can't keep the others waiting.
                 biased;
                 () = shared.shutdown.cancelled() => break,
-                functions = bell.rung() => functions.into_iter().for_each(|function| self.wake(function)),
-                function = shared.queue.arrival() => self.wake(function),
                 Some(ended) = self.tasks.join_next() => match ended {
                     Ok(line) => self.ended(line),
                     Err(error) => tracing::error!(%error, "a line of asynchronous events was lost"),
                 },
+                function = shared.queue.arrival() => self.wake(function),
+                functions = bell.rung() => functions.into_iter().for_each(|function| self.wake(function)),
             }
         }
         while self.tasks.join_next().await.is_some() {}
