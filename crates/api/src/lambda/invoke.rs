@@ -93,6 +93,8 @@ async fn run(
              header tells of a circle, which ends here."
         )));
     }
+    // The function is told the ARN that it was invoked by, without a qualifier if there was none.
+    let function = name_of(&asked.named.given_arn(invocations.functions.as_ref())?)?;
     let request_id = Uuid::new_v4();
     let call = Call {
         payload,
@@ -104,7 +106,7 @@ async fn run(
     let invoked = {
         // The function may take its time; the client has said all.
         let _waiting = Waiting::begin(patience);
-        local.invoker.call(&qualified(&arn)?, call).await
+        local.invoker.call(&function, call).await
     };
     let response = invoked.map_err(|error| refusal(&error))?;
     let mut answer = empty(StatusCode::OK);
@@ -142,7 +144,7 @@ async fn accept(invocations: &Invocations, asked: Asked, request: Request) -> Re
             asked.named.check(&functions.place())?;
             let arn = asked.named.arn(functions.as_ref())?;
             // Names that no function can have aren't asked for.
-            qualified(&arn)?;
+            name_of(&arn)?;
             match present.has(&asked.named.given_arn(functions.as_ref())?).await? {
                 true => arn,
                 false => return Err(not_found(&arn)),
@@ -155,7 +157,7 @@ async fn accept(invocations: &Invocations, asked: Asked, request: Request) -> Re
     })?;
     let id = EventId(Uuid::new_v4());
     let Asked { client_context, trace, .. } = asked;
-    let event = NewEvent { id, function: qualified(&arn)?, payload, client_context, trace };
+    let event = NewEvent { id, function: name_of(&arn)?, payload, client_context, trace };
     door.accept(event).await.map_err(|error| not_kept(&arn, &error))?;
     let mut answer = empty(StatusCode::ACCEPTED);
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {
@@ -178,7 +180,7 @@ fn not_found(arn: &Arn) -> ApiError {
     ApiError::not_found(format!("Function not found: {arn}"))
 }
 
-fn qualified(arn: &Arn) -> Result<FunctionName, ApiError> {
+fn name_of(arn: &Arn) -> Result<FunctionName, ApiError> {
     arn.to_string().parse().map_err(|_| not_found(arn))
 }
 

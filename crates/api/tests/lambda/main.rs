@@ -3,6 +3,10 @@
 
 mod access;
 mod changes;
+mod config_refusals;
+mod configs;
+mod events;
+mod invoke;
 mod kept;
 mod lists;
 mod passing;
