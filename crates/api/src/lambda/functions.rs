@@ -93,6 +93,11 @@ pub trait Functions: Send + Sync + 'static {
     /// The local function of a bare name, which hides those of the upstream of the same name, whatever the account.
     fn local(&self, name: &str) -> Option<LocalFunction>;
 
+    /// Whether there is one of this name: asked for every event.
+    fn is_local(&self, name: &str) -> bool {
+        self.local(name).is_some()
+    }
+
     /// Every local function, in the order of the file.
     fn locals(&self) -> Vec<LocalFunction>;
 

@@ -100,7 +100,7 @@ async fn run(
         payload,
         request_id: Some(request_id),
         trace_header: Some(asked.trace.next_hop().to_string()),
-        client_context: asked.client_context,
+        client_context: asked.client_context?,
         wants_log: asked.wants_log,
     };
     let invoked = {
@@ -157,7 +157,7 @@ async fn accept(invocations: &Invocations, asked: Asked, request: Request) -> Re
     })?;
     let id = EventId(Uuid::new_v4());
     let Asked { client_context, trace, .. } = asked;
-    let event = NewEvent { id, function: name_of(&arn)?, payload, client_context, trace };
+    let event = NewEvent { id, function: name_of(&arn)?, payload, client_context: client_context?, trace };
     door.accept(event).await.map_err(|error| not_kept(&arn, &error))?;
     let mut answer = empty(StatusCode::ACCEPTED);
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {

@@ -103,7 +103,7 @@ impl Named {
 /// A local function is of this account, whichever it was asked for by.
 pub fn at_home(arn: Arn, functions: &dyn Functions) -> Arn {
     let name = arn.resource().split(':').nth(1).unwrap_or_default();
-    if functions.local(name).is_none() {
+    if !functions.is_local(name) {
         return arn;
     }
     let Place { partition, region, account } = functions.place();
@@ -176,28 +176,28 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn parts(text: &str) -> Option<(Option<String>, Option<String>, String, Option<String>)> {
-        parse(text).map(|named| (named.region, named.account, named.name, named.of_name))
+    /// Region, account, name and qualifier, as far as they are there.
+    fn parts(text: &str) -> Option<String> {
+        let Named { region, account, name, of_name, .. } = parse(text)?;
+        let parts = [region, account, Some(name), of_name].map(|part| part.unwrap_or_else(|| "-".to_owned()));
+        Some(parts.join(" "))
     }
 
     #[test]
     fn every_form_of_a_name_is_read() {
-        let some = |text: &str| Some(text.to_owned());
-        let (region, account) = (|| some("us-east-1"), || some("111111111111"));
         for (text, expected) in [
-            ("f", (None, None, "f", None)),
-            ("f:1", (None, None, "f", some("1"))),
-            ("f:$LATEST", (None, None, "f", some("$LATEST"))),
-            ("function:f:live", (None, None, "f", some("live"))),
-            ("function", (None, None, "function", None)),
-            ("111111111111", (None, None, "111111111111", None)),
-            ("111111111111:function:f", (None, account(), "f", None)),
-            ("111111111111:f:live", (None, account(), "f", some("live"))),
-            ("arn:aws:lambda:us-east-1:111111111111:function:f", (region(), account(), "f", None)),
-            ("arn:aws:lambda:us-east-1:111111111111:function:f:live", (region(), account(), "f", some("live"))),
+            ("f", "- - f -"),
+            ("f:1", "- - f 1"),
+            ("f:$LATEST", "- - f $LATEST"),
+            ("function:f:live", "- - f live"),
+            ("function", "- - function -"),
+            ("111111111111", "- - 111111111111 -"),
+            ("111111111111:function:f", "- 111111111111 f -"),
+            ("111111111111:f:live", "- 111111111111 f live"),
+            ("arn:aws:lambda:us-east-1:111111111111:function:f", "us-east-1 111111111111 f -"),
+            ("arn:aws:lambda:us-east-1:111111111111:function:f:live", "us-east-1 111111111111 f live"),
         ] {
-            let (region, account, name, qualifier) = expected;
-            assert_eq!(parts(text), Some((region, account, name.to_owned(), qualifier)), "{text}");
+            assert_eq!(parts(text).as_deref(), Some(expected), "{text}");
         }
         for text in [
             "",

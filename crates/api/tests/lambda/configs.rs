@@ -1,16 +1,18 @@
 //! Event invoke configs: their shapes, what puts and updates do, and for which events they count (spec 11).
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use pelton_api::{EventInvokeConfigs, FileEventInvokeConfig};
 use pelton_core::{Arn, Document, Documents, EventInvokeConfig, StoreError};
 use pelton_store::MemoryStore;
-use pelton_testkit::FakeInvoker;
+use pelton_testkit::{FakeInvoker, eventually};
 use serde_json::{Value, json};
+use tokio::sync::Barrier;
 
 use crate::invoke::refused;
-use crate::support::{Answer, Api};
+use crate::support::{Answer, Api, LIMIT};
 
 pub const QUEUE: &str = "arn:aws:sqs:us-east-1:111111111111:reports";
 pub const STEM: &str = "arn:aws:lambda:us-east-1:111111111111:function:";
@@ -209,20 +211,68 @@ async fn they_survive_restarts_and_are_shared() {
     assert_eq!(shown(&get(&first, "remote").await), config("remote:$LATEST", json!({}), json!({}), both));
 }
 
+/// A store whose next reads each wait, with what they found, for whoever else is at their barrier.
+#[derive(Default)]
+struct Slow {
+    store: MemoryStore,
+    barriers: Mutex<VecDeque<Arc<Barrier>>>,
+}
+
+#[async_trait]
+impl Documents for Slow {
+    async fn put_document(&self, kind: &str, key: &str, text: &str, replaces: u64) -> Result<bool, StoreError> {
+        self.store.put_document(kind, key, text, replaces).await
+    }
+
+    async fn document(&self, kind: &str, key: &str) -> Result<Option<Document>, StoreError> {
+        let found = self.store.document(kind, key).await;
+        let barrier = self.barriers.lock().unwrap().pop_front();
+        if let Some(barrier) = barrier {
+            barrier.wait().await;
+        }
+        found
+    }
+
+    async fn documents(&self, kind: &str) -> Result<Vec<Document>, StoreError> {
+        self.store.documents(kind).await
+    }
+
+    async fn delete_document(&self, kind: &str, key: &str) -> Result<(), StoreError> {
+        self.store.delete_document(kind, key).await
+    }
+}
+
 /// Of two changes at a time none is lost.
 #[tokio::test]
 async fn updates_at_the_same_time_are_made_on_top_of_each_other() {
-    let api = Api::start().await;
-    for _ in 0..20 {
-        assert_eq!(put(&api, "remote", json!({ "DestinationConfig": {} })).await.status, 200);
-        let (one, other) = tokio::join!(
-            update(&api, "remote", json!({ "MaximumRetryAttempts": 1 })),
-            update(&api, "remote", json!({ "MaximumEventAgeInSeconds": 60 })),
-        );
-        assert_eq!((one.status, other.status), (200, 200));
-        let both = json!({ "MaximumRetryAttempts": 1, "MaximumEventAgeInSeconds": 60 });
-        assert_eq!(shown(&get(&api, "remote").await), config("remote:$LATEST", json!({}), json!({}), both));
-    }
+    let store = Arc::new(Slow::default());
+    let api = Api::on(Ok(store.clone())).await;
+    assert_eq!(put(&api, "remote", json!({ "DestinationConfig": {} })).await.status, 200);
+    let both_have_read = Arc::new(Barrier::new(2));
+    store.barriers.lock().unwrap().extend([both_have_read.clone(), both_have_read]);
+    let (one, other) = tokio::join!(
+        update(&api, "remote", json!({ "MaximumRetryAttempts": 1 })),
+        update(&api, "remote", json!({ "MaximumEventAgeInSeconds": 60 })),
+    );
+    assert_eq!((one.status, other.status), (200, 200));
+    let both = json!({ "MaximumRetryAttempts": 1, "MaximumEventAgeInSeconds": 60 });
+    assert_eq!(shown(&get(&api, "remote").await), config("remote:$LATEST", json!({}), json!({}), both));
+}
+
+#[tokio::test]
+async fn what_was_read_before_a_change_is_not_remembered_after_it() {
+    let store = Arc::new(Slow::default());
+    let api = Api::on(Ok(store.clone())).await;
+    let has_read = Arc::new(Barrier::new(2));
+    store.barriers.lock().unwrap().push_back(has_read.clone());
+    let changing = async {
+        eventually("a read", LIMIT, async || store.barriers.lock().unwrap().is_empty()).await;
+        assert_eq!(put(&api, "remote", json!({ "MaximumRetryAttempts": 1 })).await.status, 200);
+        has_read.wait().await;
+    };
+    let (before, ()) = tokio::join!(of(&api, "remote"), changing);
+    assert_eq!(before.maximum_retry_attempts, None);
+    assert_eq!(of(&api, "remote").await.maximum_retry_attempts, Some(1));
 }
 
 #[tokio::test]

@@ -299,7 +299,7 @@ async fn functions_of_the_upstream_are_invoked_there_as_they_came() {
                 .unwrap();
             String::from_utf8(bytes).unwrap()
         };
-        let headers = format!("x-amz-invocation-type: {kind}\r\n");
+        let headers = format!("x-amz-invocation-type: {kind}\r\nx-amz-client-context: whatever\r\n");
         let (request, answer) = tokio::join!(serving, invoke(&api, path, &headers, b"no json"));
         assert!(request.starts_with(&format!("POST {FUNCTIONS}/{path} HTTP/1.1\r\n")), "{request}");
         assert_eq!((answer.header("x-amzn-requestid"), answer.text().as_str()), (Some("theirs"), "body"));

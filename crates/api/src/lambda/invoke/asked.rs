@@ -30,8 +30,8 @@ pub struct Asked {
     pub named: Named,
     pub kind: Kind,
     pub wants_log: bool,
-    /// In Base64.
-    pub client_context: Option<String>,
+    /// In Base64. `Err`: it can't be used, which matters to what is answered here alone.
+    pub client_context: Result<Option<String>, ApiError>,
     pub trace: TraceHeader,
 }
 
@@ -52,7 +52,7 @@ impl Asked {
             named,
             kind: kind.unwrap_or(Kind::RequestResponse),
             wants_log: wants_log.unwrap_or_default(),
-            client_context: client_context(headers)?,
+            client_context: client_context(headers),
             trace: trace(headers),
         })
     }
@@ -62,7 +62,7 @@ impl Asked {
         let mut constraints = Vec::new();
         let named = Named::read(name, "", &mut constraints).ok_or_else(|| ApiError::validation(&constraints))?;
         let trace = trace(request.headers());
-        Ok(Self { named, kind: Kind::Event, wants_log: false, client_context: None, trace })
+        Ok(Self { named, kind: Kind::Event, wants_log: false, client_context: Ok(None), trace })
     }
 }
 
