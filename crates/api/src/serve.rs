@@ -5,6 +5,7 @@ use std::time::Duration;
 use pelton_engine::{EventDoor, StatusHandle};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::connections::{Connections, Patience};
 use crate::lambda::{Front, Invocations, Upstream};
@@ -26,6 +27,8 @@ pub struct LambdaApi {
     pub events: Result<EventDoor, String>,
     /// How they are retried.
     pub event_invoke_configs: EventInvokeConfigs,
+    /// Tracks the local functions that run for clients who wait. Wait for it before those functions are stopped.
+    pub under_way: TaskTracker,
     /// Whether it is served on an address that others can reach, although it asks for no credentials.
     pub allow_unauthenticated: bool,
 }
@@ -43,15 +46,15 @@ pub async fn serve(
     let is_alone = listener.local_addr()?.ip().is_loopback();
     let (front, work) = match lambda {
         None => (None, None),
-        Some(LambdaApi { mappings, work, functions, events, event_invoke_configs, allow_unauthenticated }) => {
+        Some(api) => {
             let front = Front {
-                mappings,
-                invocations: Invocations::new(functions, events),
-                event_invoke_configs,
+                mappings: api.mappings,
+                invocations: Invocations::new(api.functions, api.events, api.under_way),
+                event_invoke_configs: api.event_invoke_configs,
                 upstream: Upstream::new(),
-                is_allowed: is_alone || allow_unauthenticated,
+                is_allowed: is_alone || api.allow_unauthenticated,
             };
-            (Some(Arc::new(front)), Some(work))
+            (Some(Arc::new(front)), Some(api.work))
         }
     };
     let stop = shutdown.clone().cancelled_owned();

@@ -100,7 +100,7 @@ async fn decide(front: &Front, request: Request, patience: Patience) -> Result<R
             }
         },
         Route::Invoke(name) => invoke::invoke(front, &name, request, patience).await,
-        Route::InvokeAsync(name) => invoke::invoke_async(front, &name, request).await,
+        Route::InvokeAsync(name) => invoke::invoke_async(front, &name, request, patience).await,
         Route::EventInvokeConfig(operation, name) => {
             let configs = &front.event_invoke_configs;
             let shown = match operation {

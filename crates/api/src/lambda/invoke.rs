@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use pelton_core::{Arn, Call, ErrorKind, EventId, FunctionName, InvokeError, StoreError};
 use pelton_engine::{EventDoor, NewEvent};
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 pub use asked::{Asked, Kind};
@@ -43,11 +44,12 @@ pub struct Invocations {
     /// `Err`: why no event can be kept.
     events: Result<EventDoor, String>,
     present: Present,
+    under_way: TaskTracker,
 }
 
 impl Invocations {
-    pub fn new(functions: Arc<dyn Functions>, events: Result<EventDoor, String>) -> Self {
-        Self { present: Present::new(functions.clone()), functions, events }
+    pub fn new(functions: Arc<dyn Functions>, events: Result<EventDoor, String>, under_way: TaskTracker) -> Self {
+        Self { present: Present::new(functions.clone()), functions, events, under_way }
     }
 }
 
@@ -57,7 +59,7 @@ pub async fn invoke(front: &Front, name: &str, request: Request, patience: Patie
     let Invocations { functions, .. } = &front.invocations;
     let local = functions.local(&asked.named.name);
     match (asked.kind, local) {
-        (Kind::Event, _) => accept(&front.invocations, asked, request).await,
+        (Kind::Event, _) => accept(&front.invocations, asked, request, patience).await,
         (Kind::RequestResponse | Kind::DryRun, None) => {
             front.upstream.pass_on(front.mappings.surroundings().upstream(), request, patience).await
         }
@@ -71,9 +73,14 @@ pub async fn invoke(front: &Front, name: &str, request: Request, patience: Patie
 }
 
 /// `InvokeAsync`, which `Event` came to replace.
-pub async fn invoke_async(front: &Front, name: &str, request: Request) -> Result<Response, ApiError> {
+pub async fn invoke_async(
+    front: &Front,
+    name: &str,
+    request: Request,
+    patience: Patience,
+) -> Result<Response, ApiError> {
     let asked = Asked::event(name, &request)?;
-    accept(&front.invocations, asked, request).await
+    accept(&front.invocations, asked, request, patience).await
 }
 
 /// Runs a local function and waits for it.
@@ -104,7 +111,7 @@ async fn run(
         wants_log: asked.wants_log,
     };
     let invoked = {
-        // The function may take its time; the client has said all.
+        let _under_way = invocations.under_way.token();
         let _waiting = Waiting::begin(patience);
         local.invoker.call(&function, call).await
     };
@@ -129,9 +136,15 @@ async fn run(
 }
 
 /// Takes an event in. It is durable before it is answered.
-async fn accept(invocations: &Invocations, asked: Asked, request: Request) -> Result<Response, ApiError> {
-    let Invocations { functions, events, present } = invocations;
+async fn accept(
+    invocations: &Invocations,
+    asked: Asked,
+    request: Request,
+    patience: Patience,
+) -> Result<Response, ApiError> {
+    let Invocations { functions, events, present, .. } = invocations;
     let body = read(request).await?;
+    let _waiting = Waiting::begin(patience);
     if body.len() > LONGEST_EVENT {
         return Err(ApiError::payload_too_large(format!(
             "{} byte payload is too large for the Event invocation type (limit {LONGEST_EVENT} bytes)",
@@ -224,7 +237,7 @@ fn empty(status: StatusCode) -> Response {
     response
 }
 
-/// While it lives, the client may be silent.
+/// While it lives, the client may be silent: it has said all.
 struct Waiting(Patience);
 
 impl Waiting {

@@ -355,6 +355,8 @@ async fn nobody_works_for_a_client_that_is_gone() {
     client.write_all(head.as_bytes()).await.unwrap();
     eventually("an invocation", LIMIT, async || function.begun.load(Ordering::Relaxed)).await;
     assert!(!function.dropped.load(Ordering::Relaxed));
+    assert_eq!(api.under_way.len(), 1);
     drop(client);
     eventually("the end of it", LIMIT, async || function.dropped.load(Ordering::Relaxed)).await;
+    eventually("nothing under way", LIMIT, async || api.under_way.is_empty()).await;
 }

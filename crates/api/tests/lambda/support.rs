@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 pub const LIMIT: Duration = Duration::from_secs(10);
 pub const MAPPINGS: &str = "/2015-03-31/event-source-mappings";
@@ -146,6 +147,8 @@ pub struct Api {
     pub queue: Arc<FakeEvents>,
     /// Gets the events of every function of the upstream.
     pub remote: Arc<FakeInvoker>,
+    /// Local functions that run for clients who wait.
+    pub under_way: TaskTracker,
     _events: Events,
     /// Changes are carried out while it is true.
     pub carries_out: watch::Sender<bool>,
@@ -195,17 +198,19 @@ impl Api {
             mappings.carried_out(&change, outcome).await;
         }
         tasks.spawn(control(supervisor, mappings.clone(), changes, gate));
+        let under_way = TaskTracker::new();
         let api = LambdaApi {
             mappings,
             work,
             functions: world.clone(),
             events: no_events.map_or_else(|| Ok(events.door()), |reason| Err(reason.to_owned())),
             event_invoke_configs: configs.clone(),
+            under_way: under_way.clone(),
             allow_unauthenticated,
         };
         let serving = serve(listener, status.clone(), Some(api), CancellationToken::new());
         tasks.spawn(async move { serving.await.unwrap() });
-        Self { address, world, status, configs, queue, remote, _events: events, carries_out, tasks }
+        Self { address, world, status, configs, queue, remote, under_way, _events: events, carries_out, tasks }
     }
 
     /// Sends a request, headers and all, and gives what comes back.

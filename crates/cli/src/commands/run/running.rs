@@ -12,6 +12,7 @@ use pelton_core::{Mapping, MappingId, SystemClock};
 use pelton_engine::{Shutdown, StatusHandle, Supervisor};
 use pelton_invoke::{Launch, ProcessFunction, ProcessSettings};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::changes::{Changes, account};
 use super::parts::Parts;
@@ -33,6 +34,8 @@ pub struct Running {
     state: Option<OpenState>,
     /// Kills all local processes.
     stop_functions: CancellationToken,
+    /// Local functions that run for clients of the API who wait.
+    under_way: TaskTracker,
     /// What was made through the API.
     made: BTreeMap<MappingId, Mapping>,
     mappings: Mappings,
@@ -73,17 +76,30 @@ impl Running {
         };
         let Loaded { mappings, work, changes, first } = loaded;
         let allow_unauthenticated = configuration.allow_unauthenticated;
+        let under_way = TaskTracker::new();
         let api = Some(LambdaApi {
             mappings: mappings.clone(),
             work,
             functions: world.clone(),
             events: Err("this version has no queue for them".into()),
             event_invoke_configs,
+            under_way: under_way.clone(),
             allow_unauthenticated,
         });
         let made = BTreeMap::new();
-        let mut running =
-            Self { configuration, parts, supervisor, state, stop_functions, made, mappings, changes, api, world };
+        let mut running = Self {
+            configuration,
+            parts,
+            supervisor,
+            state,
+            stop_functions,
+            under_way,
+            made,
+            mappings,
+            changes,
+            api,
+            world,
+        };
         running.carry_out(&first).await;
         Ok(running)
     }
@@ -262,7 +278,10 @@ impl Running {
 
     /// Stops everything in order.
     pub async fn shutdown(self) -> Shutdown {
-        let shutdown = self.supervisor.shutdown(self.configuration.grace_period).await;
+        let grace = self.configuration.grace_period;
+        self.under_way.close();
+        let answers = tokio::time::timeout(grace, self.under_way.wait());
+        let (shutdown, _) = tokio::join!(self.supervisor.shutdown(grace), answers);
         join_all(self.parts.functions().map(|function| function.shutdown(FUNCTION_GRACE))).await;
         self.stop_functions.cancel();
         if let Some(state) = self.state {
