@@ -4,7 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pelton_core::{Arn, FunctionName, Mapping, MappingId};
+use pelton_core::{Arn, DestinationArn, EventInvokeConfig, FunctionName, Mapping, MappingId};
+
+use crate::authentication::Authentication;
 
 /// Where Pelton listens unless the file says otherwise: `127.0.0.1:9400`.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9400);
@@ -26,16 +28,27 @@ pub struct Configuration {
     pub region: Option<String>,
     /// `Listen`; default [`DEFAULT_LISTEN`].
     pub listen: SocketAddr,
-    /// `AllowUnauthenticated`: serve Lambda's API on an address that others can reach; default false.
+    /// `AllowUnauthenticated`: serve Lambda's API to whoever can reach it; default false. Never with `authentication`.
     pub allow_unauthenticated: bool,
+    /// `Authentication`: whose requests Lambda's API takes. `None`: everybody's; then `listen` is a loopback address or
+    /// `allow_unauthenticated` is set.
+    pub authentication: Option<Authentication>,
     /// `CaBundle`, absolute; `None` leaves it to `AWS_CA_BUNDLE`.
     pub ca_bundle: Option<PathBuf>,
     /// `GracePeriodSeconds`: 0..=900 s; default [`DEFAULT_GRACE_PERIOD`].
     pub grace_period: Duration,
     /// `State`: where checkpoints and leases of streams are kept; default SQLite in [`DEFAULT_STATE_FILE`].
     pub state: State,
-    /// `Functions`: the local processes, in the file's order. Names are unique.
+    /// `Functions` with a program: the local processes, in the file's order. Names are unique.
     pub functions: Vec<Function>,
+    /// `Functions`, local ones and others: what is set for their asynchronous invocations, in the file's order. Names are
+    /// unique; entries that set nothing are left out.
+    pub function_settings: Vec<FunctionSettings>,
+    /// `AsyncQueue`: the standard SQS queue in which asynchronous invocations wait; `None`: in the place of `State`.
+    pub async_queue: Option<Arn>,
+    /// `AsyncInvocation.DelayScale`: what every delay and age of asynchronous invocation is multiplied by: 0.001..=1.0;
+    /// default 1.0.
+    pub delay_scale: f64,
     /// `EventSourceMappings`, in the file's order, disabled ones included. No two have the same source and function.
     pub mappings: Vec<Mapping>,
     /// `Tests`, in the file's order.
@@ -80,6 +93,33 @@ impl Configuration {
     pub fn local_function(&self, name: &FunctionName) -> Option<&Function> {
         self.functions.iter().find(|function| function.name == name.name())
     }
+
+    /// What the file says of asynchronous invocations of a function, by its bare name and the version, alias or `$LATEST`
+    /// that is invoked. It counts for every function of that name, whatever the account.
+    pub fn event_invoke_config(&self, name: &str, qualifier: &str) -> Option<&EventInvokeConfig> {
+        let configs = &self.settings_of(name)?.event_invoke_configs;
+        configs.iter().find(|(of, _)| of == qualifier).map(|(_, config)| config)
+    }
+
+    /// The dead-letter queue that the file gives a function, by its bare name: an SQS queue or SNS topic.
+    pub fn dead_letter_queue(&self, name: &str) -> Option<&DestinationArn> {
+        self.settings_of(name)?.dead_letter_queue.as_ref()
+    }
+
+    fn settings_of(&self, name: &str) -> Option<&FunctionSettings> {
+        self.function_settings.iter().find(|settings| settings.function.name() == name)
+    }
+}
+
+/// What is set for the asynchronous invocations of a function: at least one thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionSettings {
+    /// `FunctionName`, without a qualifier.
+    pub function: FunctionName,
+    /// `DeadLetterConfig.TargetArn`: [`DestinationArn::Queue`] or [`DestinationArn::Topic`], not FIFO.
+    pub dead_letter_queue: Option<DestinationArn>,
+    /// `EventInvokeConfig`, each with its `Qualifier`: `$LATEST`, a version or an alias. Qualifiers are unique.
+    pub event_invoke_configs: Vec<(String, EventInvokeConfig)>,
 }
 
 /// The record of a test, as JSON.
@@ -133,6 +173,11 @@ pub struct Function {
     pub environment: BTreeMap<String, String>,
     /// `Watch`: restart when the code changes; default false.
     pub watch: bool,
+    /// `Aliases`: names besides `$LATEST` by which it can be invoked, which mean `$LATEST`. Unique.
+    pub aliases: Vec<String>,
+    /// `ReservedConcurrentExecutions`: invocations at a time, across all who invoke it; 0: none, whoever invokes it.
+    /// `None`: as many as `concurrency`.
+    pub reserved_concurrency: Option<u32>,
 }
 
 /// What a local function starts.

@@ -38,6 +38,8 @@ pub(crate) fn check(wire: wire::Function, directory: &Path, section: &mut Sectio
         memory_size: wire.memory_size.unwrap_or(128),
         environment,
         watch: wire.watch.unwrap_or(false),
+        aliases: Vec::new(),
+        reserved_concurrency: None,
     })
 }
 

@@ -3,6 +3,7 @@
 //! `mapping`, `stream`, `destination`, `function` and `state`. All problems of a file are found at once, each with its place.
 
 mod api;
+mod authentication;
 mod configuration;
 mod destination;
 mod event_source;
@@ -24,9 +25,10 @@ mod wire;
 mod yaml;
 
 pub use api::check_mapping;
+pub use authentication::{AccessKey, Authentication, Principal, SecretAccessKey};
 pub use configuration::{
     Configuration, DEFAULT_GRACE_PERIOD, DEFAULT_LEASE_RENEWAL, DEFAULT_LISTEN, DEFAULT_STATE_FILE, Endpoints,
-    FilterTest, Function, Program, Runtime, State, TestEvent,
+    FilterTest, Function, FunctionSettings, Program, Runtime, State, TestEvent,
 };
 pub use load::{LoadError, Loaded, load, load_text};
 pub use problem::Problem;
