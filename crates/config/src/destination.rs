@@ -1,10 +1,10 @@
 //! The rules of `DestinationConfig`.
-use pelton_core::{Arn, DestinationArn, DestinationArnError};
+use pelton_core::{Arn, DestinationArn, DestinationArnError, FunctionName};
 
 use crate::event_source::{ARN_PATTERN, not_an_arn};
 use crate::region;
 use crate::section::Section;
-use crate::wire::DestinationConfig;
+use crate::wire::{DestinationConfig, DestinationType, EventDestination, EventDestinationConfig};
 
 /// Destinations that are known to be good; bad ones are reported and left out.
 #[derive(Default)]
@@ -20,6 +20,16 @@ enum On {
     Failure,
 }
 
+impl On {
+    /// In a file, and in AWS's messages.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Success => ("OnSuccess", "onSuccess"),
+            Self::Failure => ("OnFailure", "onFailure"),
+        }
+    }
+}
+
 pub(crate) fn check(
     config: Option<DestinationConfig>,
     source: Option<&Arn>,
@@ -27,7 +37,8 @@ pub(crate) fn check(
     section: &mut Section<'_>,
 ) -> Destinations {
     let Some(config) = config else { return Destinations::default() };
-    let mut one = |on: On, text: Option<String>| destination(on, &text?, source, function, section);
+    let is_function = |arn: &Arn| function.is_some_and(|function| is_same_function(function, arn));
+    let mut one = |on: On, text: Option<String>| destination(on, &text?, source, &is_function, section);
     let on_success = one(On::Success, config.on_success.and_then(|to| to.destination));
     let on_failure = one(On::Failure, config.on_failure.and_then(|to| to.destination));
     let overflow_bucket = config.overflow_bucket.and_then(|text| overflow_bucket(&text, section));
@@ -39,20 +50,69 @@ pub(crate) fn check(
     Destinations { on_success, on_failure, overflow_bucket }
 }
 
+/// The destinations, on success and on failure, of asynchronous invocations of a function.
+pub(crate) fn check_for_events(
+    config: Option<EventDestinationConfig>,
+    function: Option<&FunctionName>,
+    section: &mut Section<'_>,
+) -> (Option<DestinationArn>, Option<DestinationArn>) {
+    let Some(config) = config else { return (None, None) };
+    // What a name leaves out is as in the destination: the settings count for every function of the name.
+    let is_function = |arn: &Arn| {
+        function.is_some_and(|function| function.arn(arn).is_ok_and(|function| is_same_function(&function, arn)))
+    };
+    let mut one = |on: On, to: Option<EventDestination>| {
+        let EventDestination { destination: text, r#type: kind } = to?;
+        if text.is_none() {
+            no_destination(on, section);
+        }
+        let destination = destination(on, &text?, None, &is_function, section)?;
+        agrees(on, &destination, kind, section).then_some(destination)
+    };
+    (one(On::Success, config.on_success), one(On::Failure, config.on_failure))
+}
+
+/// A side without a destination is AWS's way of saying that there is none, but not with SAM's `Type`.
+fn no_destination(on: On, section: &mut Section<'_>) {
+    let (side, _) = on.names();
+    let is_written = |field: &str| section.node.at(&format!("DestinationConfig.{side}.{field}")).is_some();
+    if is_written("Type") && !is_written("Destination") {
+        let message = "SAM would make the destination, Pelton doesn't";
+        let fix = "add the ARN of one that is there as Destination";
+        section.problem(&format!("DestinationConfig.{side}.Type"), message, fix);
+    }
+}
+
+fn agrees(on: On, destination: &DestinationArn, kind: Option<DestinationType>, section: &mut Section<'_>) -> bool {
+    let (is, name) = match destination {
+        DestinationArn::Queue(_) => (DestinationType::Queue, "SQS"),
+        DestinationArn::Topic(_) => (DestinationType::Topic, "SNS"),
+        DestinationArn::EventBus(_) => (DestinationType::EventBus, "EventBridge"),
+        DestinationArn::Function(_) => (DestinationType::Function, "Lambda"),
+        DestinationArn::Bucket(_) => (DestinationType::Bucket, "S3"),
+    };
+    let agrees = kind.is_none_or(|kind| kind == is);
+    if !agrees {
+        let field = format!("DestinationConfig.{}.Type", on.names().0);
+        let message = format!("the destination's ARN is one of {name}");
+        section.problem(&field, message, format!("write {name}, or remove it: the ARN says it anyway"));
+    }
+    agrees
+}
+
 fn destination(
     on: On,
     text: &str,
     source: Option<&Arn>,
-    function: Option<&Arn>,
+    is_function: &dyn Fn(&Arn) -> bool,
     section: &mut Section<'_>,
 ) -> Option<DestinationArn> {
-    let (field, member, takes) = match on {
-        On::Success => ("OnSuccess", "onSuccess", "an SQS queue, SNS topic, EventBridge event bus or Lambda function"),
-        On::Failure => {
-            ("OnFailure", "onFailure", "an SQS queue, SNS topic, EventBridge event bus, Lambda function or S3 bucket")
-        }
+    let (side, member) = on.names();
+    let takes = match on {
+        On::Success => "an SQS queue, SNS topic, EventBridge event bus or Lambda function",
+        On::Failure => "an SQS queue, SNS topic, EventBridge event bus, Lambda function or S3 bucket",
     };
-    let field = format!("DestinationConfig.{field}.Destination");
+    let field = format!("DestinationConfig.{side}.Destination");
     let fix = format!("write the ARN of {takes}");
     let destination: DestinationArn = match text.parse() {
         Ok(destination) => destination,
@@ -91,7 +151,7 @@ fn destination(
     } else if source == Some(arn) {
         let message = "the event source can't be its own destination: every record would come back as a message";
         section.problem(&field, message, "name another queue");
-    } else if function.is_some_and(|function| is_same_function(function, arn)) {
+    } else if is_function(arn) {
         let message = "You can't specify the function as a destination for itself.";
         section.problem(&field, message, "name another function, or a queue, topic or event bus");
     } else {

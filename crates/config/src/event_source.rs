@@ -115,7 +115,8 @@ pub(crate) fn check(text: &str, section: &mut Section<'_>) -> Option<EventSource
     Some(source)
 }
 
-fn queue(resource: &str) -> Result<Kind, String> {
+/// The kind of queue that has a name.
+pub(crate) fn queue(resource: &str) -> Result<Kind, String> {
     let name = resource.strip_suffix(".fifo").unwrap_or(resource);
     let is_name = resource.len() <= 80
         && !name.is_empty()

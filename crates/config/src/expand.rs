@@ -1,6 +1,8 @@
 //! `${NAME}` and `${NAME:-text}` in values.
-use crate::problem::Findings;
+use crate::problem::{Findings, is_secret};
 use crate::yaml::{Content, Node};
+
+const NO_NAME: &str = " is no name of an environment variable";
 
 /// Expands every value of a tree in place; keys stay as they are.
 pub(crate) fn expand(
@@ -14,7 +16,8 @@ pub(crate) fn expand(
         Content::Scalar(text) => match expanded(text, environment) {
             Ok(None) => {}
             Ok(Some(new)) => *text = new,
-            Err(Unexpanded { message, fix }) => {
+            Err(unexpanded) => {
+                let Unexpanded { message, fix } = unexpanded.of(path);
                 findings.add(node.position, path, text, message, fix);
                 // Already reported; what it would have been is unknown.
                 node.content = Content::Unknown;
@@ -38,6 +41,18 @@ pub(crate) fn expand(
 struct Unexpanded {
     message: String,
     fix: String,
+}
+
+impl Unexpanded {
+    /// Without what stands in the value, where that is secret.
+    fn of(self, path: &str) -> Self {
+        let Self { message, fix } = self;
+        let message = match is_secret(path) && message.ends_with(NO_NAME) {
+            true => format!("what stands between '${{' and '}}'{NO_NAME}"),
+            false => message,
+        };
+        Self { message, fix }
+    }
 }
 
 /// `None` if there is nothing to expand.
@@ -69,7 +84,7 @@ fn expanded(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<
             && name.chars().all(|character| character.is_ascii_alphanumeric() || character == '_');
         if !is_name {
             return Err(Unexpanded {
-                message: format!("'{name}' is no name of an environment variable"),
+                message: format!("'{name}'{NO_NAME}"),
                 fix: "write ${NAME} or ${NAME:-default}; write $${ for the characters themselves".into(),
             });
         }

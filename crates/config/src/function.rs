@@ -1,24 +1,84 @@
-//! The rules of a local function that a schema can't say.
+//! The rules of an entry under `Functions` that a schema can't say.
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use pelton_core::FunctionName;
 
-use crate::configuration::{Function, Program, Runtime};
+use crate::asynchronous::{self, Owner};
+use crate::configuration::{Function, FunctionSettings, Program, Runtime};
 use crate::section::Section;
 use crate::wire;
+use crate::yaml::Node;
 
 /// Variables that Pelton sets for every function. AWS reserves more, such as AWS_REGION, that are useful to set here.
 const RESERVED: &[&str] = &["_HANDLER", "_X_AMZN_TRACE_ID", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR"];
 
+/// What only processes have.
+const OF_PROCESSES: &[&str] = &[
+    "Handler",
+    "CodeUri",
+    "Concurrency",
+    "Timeout",
+    "MemorySize",
+    "Environment",
+    "Watch",
+    "ReservedConcurrentExecutions",
+    "Aliases",
+];
+/// What any function may have; an entry with nothing else is about a function at Lambda.
+const OF_ALL: &[&str] = &["DeadLetterConfig", "EventInvokeConfig"];
+const LONGEST_ALIAS: usize = 128;
+
+/// One entry that has no problem.
+pub(crate) struct Checked {
+    /// `None`: the function isn't a process here.
+    pub local: Option<Function>,
+    /// `None`: nothing is set for asynchronous invocations.
+    pub settings: Option<FunctionSettings>,
+}
+
+/// Whether an entry is about a process of this machine, or meant to be.
+pub(crate) fn is_local(node: &Node) -> bool {
+    let is_written = |field: &&str| node.at(field).is_some();
+    ["Command", "Runtime"].iter().any(is_written) || !OF_ALL.iter().any(is_written)
+}
+
 /// Checks a function. `None` if something of it is wrong, now or before. `directory` is that of the file.
-pub(crate) fn check(wire: wire::Function, directory: &Path, section: &mut Section<'_>) -> Option<Function> {
-    let name = wire.function_name.and_then(|name| bare_name(name, section));
+pub(crate) fn check(mut wire: wire::Function, directory: &Path, section: &mut Section<'_>) -> Option<Checked> {
+    let is_local = is_local(section.node);
+    let function = wire.function_name.take().and_then(|name| name_of(&name, is_local, section));
+    let aliases = match is_local {
+        true => aliases(wire.aliases.take(), section),
+        false => {
+            refuse_of_processes(section);
+            None
+        }
+    };
+    let owner = Owner { function: function.as_ref(), aliases: aliases.as_deref() };
+    let dead_letter_queue = asynchronous::dead_letter_queue(wire.dead_letter_config.take(), section);
+    let event_invoke_configs = asynchronous::event_invoke_configs(wire.event_invoke_config.take(), &owner, section);
+    let local = match is_local {
+        true => Some(process(function.as_ref(), wire, aliases.unwrap_or_default(), directory, section)?),
+        false => None,
+    };
+    let has_settings = dead_letter_queue.is_some() || !event_invoke_configs.is_empty();
+    let settings = FunctionSettings { function: function?, dead_letter_queue, event_invoke_configs };
+    section.is_good().then_some(Checked { local, settings: has_settings.then_some(settings) })
+}
+
+/// Checks what is started.
+fn process(
+    function: Option<&FunctionName>,
+    wire: wire::Function,
+    aliases: Vec<String>,
+    directory: &Path,
+    section: &mut Section<'_>,
+) -> Option<Function> {
     let program = program(wire.command, wire.runtime, wire.handler.is_some(), section);
     let environment = wire.environment.and_then(|environment| environment.variables).unwrap_or_default();
     check_environment(&environment, section);
-    let (name, mut program) = (name?, program?);
+    let (function, mut program) = (function?, program?);
     let code_uri = match wire.code_uri {
         Some(code_uri) => directory.join(code_uri),
         None => directory.to_owned(),
@@ -28,8 +88,8 @@ pub(crate) fn check(wire: wire::Function, directory: &Path, section: &mut Sectio
             *program = code_uri.join(program.trim_start_matches("./")).to_string_lossy().into_owned();
         }
     }
-    section.is_good().then(|| Function {
-        name,
+    Some(Function {
+        name: function.name().to_owned(),
         program,
         handler: wire.handler,
         code_uri,
@@ -38,21 +98,59 @@ pub(crate) fn check(wire: wire::Function, directory: &Path, section: &mut Sectio
         memory_size: wire.memory_size.unwrap_or(128),
         environment,
         watch: wire.watch.unwrap_or(false),
-        aliases: Vec::new(),
-        reserved_concurrency: None,
+        aliases,
+        reserved_concurrency: wire.reserved_concurrent_executions,
     })
 }
 
-fn bare_name(name: String, section: &mut Section<'_>) -> Option<String> {
-    const FIX: &str = "write the function's bare name; mappings may add a qualifier or write the ARN";
+fn refuse_of_processes(section: &mut Section<'_>) {
+    for field in OF_PROCESSES.iter().filter(|field| section.node.at(field).is_some()) {
+        let message = format!(
+            "{field} is for local processes; without Command and Runtime, the entry is about a function that has its own \
+             at Lambda"
+        );
+        section.problem(field, message, "remove it, or add Command or Runtime");
+    }
+}
+
+/// `None`: something of them is wrong, now or before.
+fn aliases(aliases: Option<Vec<String>>, section: &mut Section<'_>) -> Option<Vec<String>> {
+    let aliases = aliases.unwrap_or_default();
+    for (index, alias) in aliases.iter().enumerate() {
+        let field = format!("Aliases[{index}]");
+        let characters_are_good =
+            alias.chars().all(|character| character.is_ascii_alphanumeric() || "-_".contains(character));
+        let is_version = alias.bytes().all(|byte| byte.is_ascii_digit());
+        if alias == asynchronous::LATEST {
+            section.problem(&field, "every function has $LATEST: it is no alias", "remove it");
+        } else if is_version || !characters_are_good || alias.len() > LONGEST_ALIAS {
+            let message = format!("'{}' is no name of an alias", crate::problem::shortened(alias));
+            let fix = format!("write 1 to {LONGEST_ALIAS} letters, digits, '-' and '_', and not digits alone");
+            section.problem(&field, message, fix);
+        } else if aliases.iter().take(index).any(|other| other == alias) {
+            section.problem(&field, format!("the alias '{alias}' is given twice"), "remove one of them");
+        }
+    }
+    (!section.findings.touch(&format!("{}.Aliases", section.path))).then_some(aliases)
+}
+
+fn name_of(name: &str, is_local: bool, section: &mut Section<'_>) -> Option<FunctionName> {
+    const LOCAL: &str = "write the function's bare name; mappings may add a qualifier or write the ARN";
+    const OTHER: &str = "write name, account:function:name, or the function's ARN; Qualifier of EventInvokeConfig says \
+                         which version or alias is meant";
+    let fix = if is_local { LOCAL } else { OTHER };
     match name.parse::<FunctionName>() {
-        Ok(parsed) if parsed.name() == name => Some(name),
-        Ok(_) => {
-            section.problem("FunctionName", "a local function has neither account nor qualifier", FIX);
+        Ok(parsed) if is_local && parsed.name() != name => {
+            section.problem("FunctionName", "a local function has neither account nor qualifier", fix);
             None
         }
+        Ok(parsed) if parsed.qualifier().is_some() => {
+            section.problem("FunctionName", "the function is named without version and alias here", fix);
+            None
+        }
+        Ok(parsed) => Some(parsed),
         Err(error) => {
-            section.problem("FunctionName", error.to_string(), FIX);
+            section.problem("FunctionName", error.to_string(), fix);
             None
         }
     }
@@ -73,7 +171,8 @@ fn program(
         }
         (false, false) => {
             let message = "the function says neither Command nor Runtime, so there is nothing to start";
-            let fix = "add Command: [program, argument], or Runtime: python3.x and Handler: module.function";
+            let fix = "add Command: [program, argument], or Runtime: python3.x and Handler: module.function, or, for a \
+                       function at Lambda, DeadLetterConfig or EventInvokeConfig";
             section.problem("", message, fix);
             None
         }

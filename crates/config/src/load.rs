@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pelton_core::{Clock, Mapping, MappingId, SystemClock};
+use pelton_core::{Clock, FunctionName, Mapping, MappingId, SystemClock};
 
 use crate::configuration::{Configuration, DEFAULT_GRACE_PERIOD, DEFAULT_LISTEN, Endpoints};
 use crate::problem::{Findings, Position, Problem, problem};
 use crate::section::Section;
 use crate::yaml::{Node, parse};
-use crate::{expand, function, mapping, read, region, schema, state, test, wire};
+use crate::{asynchronous, authentication, expand, function, mapping, read, region, schema, state, test, wire};
 
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 1024 * 1024;
@@ -162,23 +162,11 @@ impl Loaded {
             self.configuration.state =
                 state::check(wire, &directory, &mut section).unwrap_or_else(|| state::default(&directory));
         }
-        let mut bad_functions = Vec::new();
-        for (index, wire) in file.functions.into_iter().flatten().enumerate() {
-            let path = format!("Functions[{index}]");
-            let Some(node) = document.at(&path) else { continue };
-            let mut section = Section { path: path.clone(), node, findings };
-            let name = wire.function_name.clone();
-            if let Some(first) = name.as_ref().and_then(|name| self.functions.get(name)) {
-                section.problem("FunctionName", format!("{first} has the same name"), "give one of them another name");
-            }
-            match function::check(wire, &directory, &mut section) {
-                Some(function) => self.configuration.functions.push(function),
-                None => bad_functions.extend(name.clone()),
-            }
-            if let Some(name) = name {
-                self.functions.entry(name).or_insert(path);
-            }
+        if let (Some(wire), Some(node)) = (file.authentication, document.at("Authentication")) {
+            let mut section = Section { path: "Authentication".into(), node, findings };
+            self.configuration.authentication = authentication::check(wire, &mut section);
         }
+        let bad_functions = self.fill_functions(file.functions, &directory, document, findings);
         let region = self.configuration.region.clone().or_else(|| environment("AWS_REGION"));
         let region = region.filter(|region| region::is_region(region)).unwrap_or_else(|| DEFAULT_REGION.to_owned());
         let surroundings = mapping::Surroundings { region: &region, now: SystemClock.now() };
@@ -213,7 +201,46 @@ impl Loaded {
         }
     }
 
+    /// The names of local functions with a problem.
+    fn fill_functions(
+        &mut self,
+        functions: Option<Vec<wire::Function>>,
+        directory: &Path,
+        document: &Node,
+        findings: &mut Findings,
+    ) -> Vec<String> {
+        let mut bad = Vec::new();
+        for (index, wire) in functions.into_iter().flatten().enumerate() {
+            let path = format!("Functions[{index}]");
+            let Some(node) = document.at(&path) else { continue };
+            let mut section = Section { path: path.clone(), node, findings };
+            // Two names that differ in the account alone are the same function to whoever names it without.
+            let name = wire.function_name.as_deref();
+            let name =
+                name.map(|name| name.parse().map_or(name.to_owned(), |name: FunctionName| name.name().to_owned()));
+            if let Some(first) = name.as_ref().and_then(|name| self.functions.get(name)) {
+                let fix = "give one of them another name, or make one entry of both";
+                section.problem("FunctionName", format!("{first} has the same name"), fix);
+            }
+            let is_local = function::is_local(node);
+            match function::check(wire, directory, &mut section) {
+                Some(checked) => {
+                    self.configuration.functions.extend(checked.local);
+                    self.configuration.function_settings.extend(checked.settings);
+                }
+                None if is_local => bad.extend(name.clone()),
+                None => {}
+            }
+            if let Some(name) = name {
+                self.functions.entry(name).or_insert(path);
+            }
+        }
+        bad
+    }
+
     fn fill_settings(&mut self, file: &wire::File, directory: &Path, document: &Node, findings: &mut Findings) {
+        // With a value that has been refused, whether it is allowed can't be said.
+        let is_unclear = findings.touch("AllowUnauthenticated");
         let mut complain = |field: &str, message: String, fix: &str| {
             let node = document.at(field).unwrap_or(document);
             findings.add(node.position, field, node.shown(), message, fix);
@@ -250,6 +277,15 @@ impl Loaded {
                 false => complain("Region", format!("'{text}' is no AWS Region"), "write one such as us-east-1"),
             }
         }
+        if let Some(text) = &file.async_queue {
+            match asynchronous::queue(text) {
+                Ok(queue) => configuration.async_queue = Some(queue),
+                Err((message, fix)) => complain("AsyncQueue", message, fix),
+            }
+        }
+        if let Some(scale) = file.async_invocation.as_ref().and_then(|settings| settings.delay_scale) {
+            configuration.delay_scale = scale;
+        }
         if let Some(text) = &file.listen {
             match text.parse::<SocketAddr>() {
                 Ok(listen) => configuration.listen = listen,
@@ -260,6 +296,18 @@ impl Loaded {
             }
         }
         configuration.allow_unauthenticated = file.allow_unauthenticated.unwrap_or(false);
+        let has_authentication = document.at("Authentication").is_some();
+        if configuration.allow_unauthenticated && has_authentication {
+            let message = "AllowUnauthenticated and Authentication contradict each other";
+            complain("AllowUnauthenticated", message.into(), "remove one of them");
+        }
+        let has_answer = has_authentication || configuration.allow_unauthenticated || is_unclear;
+        if !configuration.listen.ip().is_loopback() && !has_answer {
+            let message = "others can reach this address, and would be served Lambda's API without a question";
+            let fix = "add Authentication, or AllowUnauthenticated: true if whoever reaches it may use it, or listen on \
+                       127.0.0.1";
+            complain("Listen", message.into(), fix);
+        }
         match file.ca_bundle.as_deref() {
             Some("") => complain("CaBundle", "the path is empty".into(), "name a PEM file, or remove it"),
             path => configuration.ca_bundle = path.map(|path| directory.join(path)),

@@ -78,6 +78,15 @@ impl Findings {
     }
 }
 
+/// Whether what stands at a path is never shown: all of `Authentication` but what can't be a key in the wrong field, and
+/// whatever is called a secret. A message about such a path holds nothing of the value either.
+pub(crate) fn is_secret(path: &str) -> bool {
+    let field = path.rsplit('.').next().unwrap_or_default();
+    let is_public = field == "Principal" || field.starts_with("Actions[");
+    (path == "Authentication" || path.starts_with("Authentication.")) && !is_public
+        || field.to_lowercase().contains("secret")
+}
+
 pub(crate) fn problem(
     file: &Path,
     position: Position,
@@ -87,6 +96,7 @@ pub(crate) fn problem(
     fix: String,
 ) -> Problem {
     let Position { line, column } = position;
+    let value = if is_secret(path) { "" } else { value };
     Problem { file: file.to_owned(), line, column, path: path.to_owned(), value: shortened(value), message, fix }
 }
 

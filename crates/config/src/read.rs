@@ -31,6 +31,7 @@ pub(crate) fn read(node: &Node, schema: &Value, path: &str, findings: &mut Findi
         ("array", Content::List(items)) => Some(read_list(node, items, schema, path, findings)),
         ("string", Content::Scalar(text)) => read_text(node, text, schema, path, findings),
         ("integer", Content::Scalar(text)) => read_integer(node, text, schema, path, findings),
+        ("number", Content::Scalar(text)) => read_number(node, text, schema, path, findings),
         ("boolean", Content::Scalar(text)) => read_boolean(node, text, path, findings),
         (wanted, found) => {
             let (found, fix) = describe(found, wanted);
@@ -150,6 +151,22 @@ fn read_integer(node: &Node, text: &str, schema: &Value, path: &str, findings: &
     None
 }
 
+fn read_number(node: &Node, text: &str, schema: &Value, path: &str, findings: &mut Findings) -> Option<Value> {
+    let (minimum, maximum) =
+        (schema["minimum"].as_f64().unwrap_or(f64::MIN), schema["maximum"].as_f64().unwrap_or(f64::MAX));
+    let fix = format!("write a number from {minimum} to {maximum}");
+    let Ok(number) = text.parse::<f64>() else {
+        findings.add(node.position, path, text, "expected a number", fix);
+        return None;
+    };
+    if !(minimum..=maximum).contains(&number) {
+        let message = format!("the value is outside of {minimum} to {maximum}");
+        findings.add(node.position, path, text, message, fix);
+        return None;
+    }
+    Some(Value::from(number))
+}
+
 fn read_boolean(node: &Node, text: &str, path: &str, findings: &mut Findings) -> Option<Value> {
     let lower = text.to_ascii_lowercase();
     let meant = match lower.as_str() {
@@ -177,9 +194,14 @@ fn constraint(path: &str, value: &str, rule: &str, otherwise: &str) -> String {
 /// A field as AWS's validation names it: `scalingConfig.maximumConcurrency`. `None` outside of functions and mappings.
 pub(crate) fn member(path: &str) -> Option<String> {
     let (list, field) = path.split_once("].")?;
-    if list.starts_with("Tests") {
+    if !list.starts_with("EventSourceMappings[") && !list.starts_with("Functions[") {
         return None;
     }
+    // A resource of its own.
+    let field = match field.strip_prefix("EventInvokeConfig") {
+        Some(within) => within.split_once('.')?.1,
+        None => field,
+    };
     let camel_case = |name: &str| {
         let mut characters = name.chars();
         characters.next().map(|first| first.to_ascii_lowercase().to_string() + characters.as_str()).unwrap_or_default()

@@ -53,6 +53,8 @@ const OF_FUNCTIONS: &[(&str, &str, &str)] = &[
         "give Command, or Runtime and Handler",
     ),
     ("PackageType", "is not supported: functions here are processes, not archives or containers", REMOVE),
+    ("DeadLetterQueue", "is SAM's name of the field", "call it DeadLetterConfig, and leave Type out"),
+    ("AutoPublishAlias", "is SAM's name of the field", "write Aliases: [name]"),
     ("Code", "is not supported: the code of a local process is a directory", "name the directory in CodeUri"),
     (
         "Type",
@@ -60,6 +62,18 @@ const OF_FUNCTIONS: &[(&str, &str, &str)] = &[
         "keep what stands below Properties, without Type and Properties",
     ),
     ("Properties", "belongs to a template", "move its fields up one level, and leave Type and Properties out"),
+];
+
+/// Field of an event invoke config, why it is refused, what to do.
+const OF_EVENT_INVOKE_CONFIGS: &[(&str, &str, &str)] = &[
+    (
+        "Type",
+        "belongs around a template's Properties",
+        "keep what stands below Properties, without Type and Properties",
+    ),
+    ("Properties", "belongs to a template", "move its fields up one level, and leave Type and Properties out"),
+    ("FunctionArn", OUTPUT, REMOVE),
+    ("LastModified", OUTPUT, REMOVE),
 ];
 
 /// Field of the file, why it is refused, what to do.
@@ -79,10 +93,12 @@ pub(crate) struct Unknown<'a> {
 
 /// What to say about a key that isn't among the known ones.
 pub(crate) fn unknown_key<'a>(key: &str, path: &str, known: &'a Value) -> Unknown<'a> {
-    let table = match path.trim_end_matches(|character: char| character.is_ascii_digit() || "[]".contains(character)) {
+    let path = path.trim_end_matches(|character: char| character.is_ascii_digit() || "[]".contains(character));
+    let table = match path.split_once("].").map_or(path, |(_, field)| field) {
         "" => OF_THE_FILE,
         "EventSourceMappings" => OF_MAPPINGS,
         "Functions" => OF_FUNCTIONS,
+        "EventInvokeConfig" => OF_EVENT_INVOKE_CONFIGS,
         _ => &[],
     };
     if let Some((_, reason, fix)) = table.iter().find(|(name, ..)| *name == key) {

@@ -66,7 +66,7 @@ impl Transform for AsWritten {
     fn transform(&mut self, schema: &mut Schema) {
         transform_subschemas(self, schema);
         let takes_only_some_values = schema.get("enum").is_some()
-            || schema.get("type").is_some_and(|kind| kind == "integer" || kind == "boolean");
+            || schema.get("type").is_some_and(|kind| kind == "integer" || kind == "number" || kind == "boolean");
         if takes_only_some_values {
             let mut rule = serde_json::Map::new();
             for keyword in ["type", "format", "minimum", "maximum", "enum"] {

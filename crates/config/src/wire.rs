@@ -1,10 +1,19 @@
 //! The shape of `pelton.yaml`, in AWS's names. These types are the one place that knows which fields exist, of what
 //! kind and in what range: the JSON Schema is made from them, and [`crate::read`] checks a file against that schema.
 //! Every field is optional here, because a value with a problem is left out before the rest is looked at.
+mod authentication;
+mod functions;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+pub(crate) use authentication::{AccessKey, Authentication};
+pub(crate) use functions::{
+    Command, DeadLetterConfig, DestinationType, EventDestination, EventDestinationConfig, EventInvokeConfig,
+    EventInvokeConfigs, Function,
+};
 
 /// Pelton: event source mappings that run against any AWS endpoint.
 ///
@@ -24,10 +33,13 @@ pub(crate) struct File {
     /// Address and port of `/healthz`, `/readyz`, `/metrics`, of `pelton status`, and of Lambda's API.
     #[schemars(extend("default" = "127.0.0.1:9400"))]
     pub listen: Option<String>,
-    /// Whether Lambda's API is served without authentication also where `Listen` is not an address of this machine alone:
-    /// whoever can reach it can make and delete mappings then.
+    /// Extension of Pelton: whether Lambda's API is served without authentication also where `Listen` is not an address of
+    /// this machine alone: whoever can reach it can invoke functions, and make and delete mappings then.
     #[schemars(extend("default" = false))]
     pub allow_unauthenticated: Option<bool>,
+    /// Whose requests Lambda's API takes: those that are signed with one of these keys. Left out: everybody's who can
+    /// reach it.
+    pub authentication: Option<Authentication>,
     /// A PEM file with the certificates of the authorities that are trusted for HTTPS endpoints. Left out: what
     /// `AWS_CA_BUNDLE` says, else the system's.
     pub ca_bundle: Option<String>,
@@ -37,10 +49,15 @@ pub(crate) struct File {
     /// Where the checkpoints and leases of streams are kept: exactly one of `Sqlite`, `Memory` and `DynamoDB`. Left out:
     /// SQLite in `pelton.db`.
     pub state: Option<State>,
-    /// Functions that run as local processes. All others are called through the Lambda Invoke API.
+    /// Functions that run as local processes, and what is set for asynchronous invocations of these and of others. Functions
+    /// that aren't processes here are called through the Lambda Invoke API.
     pub functions: Option<Vec<Function>>,
+    /// Extension of Pelton: the ARN of a standard SQS queue in which asynchronous invocations wait, so that several
+    /// replicas share them. Left out: they wait in the place of `State`.
+    pub async_queue: Option<String>,
+    /// Extension of Pelton: how asynchronous invocation runs in tests.
+    pub async_invocation: Option<AsyncInvocation>,
     /// What is polled, and which function gets it.
-    #[schemars(required)]
     pub event_source_mappings: Option<Vec<EventSourceMapping>>,
     /// Events and the mappings whose filters are to let them through: what `pelton test` checks.
     pub tests: Option<Vec<Test>>,
@@ -111,56 +128,14 @@ pub(crate) struct DynamoDb {
     pub lease_renewal_seconds: Option<u32>,
 }
 
-/// A function that runs as a local process: `Command`, or `Runtime` with `Handler`.
+/// How asynchronous invocation runs in tests.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub(crate) struct Function {
-    /// The name by which mappings refer to it.
-    #[schemars(required, length(min = 1, max = 64))]
-    pub function_name: Option<String>,
-    /// A program that speaks the Lambda Runtime API, with its arguments: a list, or one text with quotes as in a shell.
-    /// A program with a `/` in it is looked for from `CodeUri`, any other in `PATH`.
-    pub command: Option<Command>,
-    /// `python3.12`, `nodejs22.x`, …: Pelton starts the interpreter with a bootstrap of its own. `python3.x` and
-    /// `nodejs.x` take whichever version is installed.
-    pub runtime: Option<String>,
-    /// `module.function`, as in Lambda. Required with `Runtime`.
-    #[schemars(length(min = 1, max = 128))]
-    pub handler: Option<String>,
-    /// The directory of the code; the process starts in it. Left out: the directory of this file.
-    pub code_uri: Option<String>,
-    /// How many processes run, and so how many invocations at a time.
-    #[schemars(range(min = 1, max = 1000), extend("default" = 1))]
-    pub concurrency: Option<u32>,
-    /// Seconds after which an invocation has failed.
-    #[schemars(range(min = 1, max = 900), extend("default" = 3))]
-    pub timeout: Option<u32>,
-    /// What the function is told about its memory, in MB. A local process is not limited to it.
-    #[schemars(range(min = 128, max = 10240), extend("default" = 128))]
-    pub memory_size: Option<u32>,
-    /// Environment variables of the function.
-    pub environment: Option<Environment>,
-    /// Restart the processes when a file below `CodeUri` changes.
-    #[schemars(extend("default" = false))]
-    pub watch: Option<bool>,
-}
-
-/// A program and its arguments.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub(crate) enum Command {
-    /// As in a shell, without expansion.
-    Text(String),
-    /// One item an argument.
-    List(#[schemars(length(min = 1))] Vec<String>),
-}
-
-/// Environment variables of a function.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub(crate) struct Environment {
-    /// Name and value of each.
-    pub variables: Option<BTreeMap<String, String>>,
+pub(crate) struct AsyncInvocation {
+    /// What every delay and age of asynchronous invocation is multiplied by: with 0.01, the minute before the first retry
+    /// takes 0.6 seconds.
+    #[schemars(range(min = 0.001, max = 1.0), extend("default" = 1.0))]
+    pub delay_scale: Option<f64>,
 }
 
 /// One event and which mappings are to get it. Exactly one of `Body`, `Event` and `EventFile` gives the event.

@@ -1,6 +1,7 @@
 //! A YAML document as a tree in which every value knows its place. Reads one document within fixed bounds, so that no
 //! file, however it nests or repeats itself, costs more than its size suggests.
 use std::collections::HashMap;
+use std::fmt;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
 use serde_json::Value;
@@ -19,8 +20,8 @@ pub(crate) struct Node {
     size: usize,
 }
 
-/// What a value is, before anybody asks for a type.
-#[derive(Debug, Clone, PartialEq)]
+/// What a value is, before anybody asks for a type. `Debug` doesn't show texts: any may be a secret.
+#[derive(Clone, PartialEq)]
 pub(crate) enum Content {
     Null,
     /// A problem with it has been reported.
@@ -28,6 +29,18 @@ pub(crate) enum Content {
     Scalar(String),
     List(Vec<Node>),
     Map(Vec<Entry>),
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => formatter.write_str("Null"),
+            Self::Unknown => formatter.write_str("Unknown"),
+            Self::Scalar(_) => formatter.write_str("Scalar"),
+            Self::List(items) => formatter.debug_list().entries(items).finish(),
+            Self::Map(entries) => formatter.debug_list().entries(entries).finish(),
+        }
+    }
 }
 
 /// One key and its value.
@@ -102,7 +115,9 @@ pub(crate) fn parse(text: &str, findings: &mut Findings) -> Option<Node> {
                     builder.too_deep(position, findings);
                     return None;
                 }
-                findings.add(position, "", line.trim(), format!("this is not YAML: {}", error.info()), fix);
+                // Which value the line belongs to can't be told.
+                let shown = if text.contains("SecretAccessKey") { "" } else { line.trim() };
+                findings.add(position, "", shown, format!("this is not YAML: {}", error.info()), fix);
                 return None;
             }
         };

@@ -1,6 +1,9 @@
 //! Files with something wrong, and exactly what is said about each. The snapshot shows every file with its problems.
+mod common;
+
 use std::path::Path;
 
+use common::{describe, environment};
 use pelton_config::{LoadError, load, load_text};
 
 const FILES: &[(&str, &str)] = &[
@@ -8,7 +11,6 @@ const FILES: &[(&str, &str)] = &[
     ("only a comment", "# nothing yet\n"),
     ("a list at the top", "- EventSourceMappings\n"),
     ("a text at the top", "hello\n"),
-    ("no mappings", "Region: us-east-1\n"),
     ("mappings without a value", "EventSourceMappings:\n"),
     ("several documents", "EventSourceMappings: []\n---\nEventSourceMappings: []\n"),
     ("a tab as indentation", "EventSourceMappings:\n\t- FunctionName: work\n"),
@@ -292,27 +294,6 @@ const STREAM_FIELDS: &[(&str, &str)] = &[
         "StartingPositionTimestamp: 1\nDestinationConfig: {OnSuccess: {Destination: 'arn:aws:s3:::bucket'}}",
     ),
 ];
-
-fn environment(name: &str) -> Option<String> {
-    match name {
-        "WORD" => Some("soon".into()),
-        "HOST" => Some("localhost".into()),
-        _ => None,
-    }
-}
-
-fn describe(name: &str, text: &str) -> String {
-    let loaded = load_text(text, Path::new("pelton.yaml"), &environment);
-    assert!(!loaded.problems.is_empty(), "{name}: nothing is wrong with\n{text}");
-    let mut described = format!("==== {name}\n");
-    for (index, line) in text.lines().enumerate() {
-        described += &format!("{:>3} | {}\n", index + 1, line.replace('\t', "→"));
-    }
-    for problem in &loaded.problems {
-        described += &format!("{problem}\n");
-    }
-    described
-}
 
 #[test]
 fn every_bad_file_is_told_exactly_what_is_wrong() {

@@ -223,6 +223,7 @@ fn every_field_arrives() {
 Endpoints: {SQS: 'http://[::1]:9324', Lambda: https://lambda.internal, SNS: http://a, EventBridge: http://b/path, S3: http://c:1}
 Region: eu-central-1
 Listen: 0.0.0.0:80
+AllowUnauthenticated: true
 CaBundle: ca.pem
 GracePeriodSeconds: 0
 Functions:
