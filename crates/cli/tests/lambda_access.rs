@@ -63,9 +63,17 @@ async fn on_loopback_it_is_served() {
 
 #[tokio::test]
 async fn where_others_can_reach_it_only_if_that_is_wanted_and_with_a_warning() {
-    let running = Running::start("Listen: 0.0.0.0:0").await;
-    assert_eq!(running.list().0, 403);
-    assert!(running.log().contains("Lambda's API is not served"), "{}", running.log());
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("pelton.yaml"), "Region: us-east-1\nListen: 0.0.0.0:0\n").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pelton"));
+    let refused = command.arg("run").current_dir(folder.path()).stdin(Stdio::null()).output().unwrap();
+    assert!(!refused.status.success());
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        said.contains("pelton.yaml:2:9: Listen: 0.0.0.0:0") && said.contains("AllowUnauthenticated: true"),
+        "{said}"
+    );
+
     let running = Running::start("Listen: 0.0.0.0:0\nAllowUnauthenticated: true").await;
     assert_eq!(running.list().0, 200);
     let log = running.log();

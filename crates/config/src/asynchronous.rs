@@ -81,12 +81,19 @@ fn has_place(arn: &Arn) -> bool {
     region::is_region(arn.region()) && !arn.account().is_empty()
 }
 
-/// Checks `EventInvokeConfig`, a field of the section: each config with its qualifier.
+/// One event invoke config, and where it stands.
+pub(crate) struct Block {
+    pub path: String,
+    pub qualifier: String,
+    pub config: EventInvokeConfig,
+}
+
+/// Checks `EventInvokeConfig`, a field of the section.
 pub(crate) fn event_invoke_configs(
     configs: Option<EventInvokeConfigs>,
     owner: &Owner<'_>,
     section: &mut Section<'_>,
-) -> Vec<(String, EventInvokeConfig)> {
+) -> Vec<Block> {
     const FIELD: &str = "EventInvokeConfig";
     let configs: Vec<(String, wire::EventInvokeConfig)> = match configs {
         None => return Vec::new(),
@@ -98,22 +105,20 @@ pub(crate) fn event_invoke_configs(
             configs.into_iter().enumerate().map(|(index, config)| (format!("{FIELD}[{index}]"), config)).collect()
         }
     };
-    let mut checked: Vec<(String, EventInvokeConfig)> = Vec::new();
-    let mut taken: Vec<(String, String)> = Vec::new();
+    let mut blocks: Vec<Block> = Vec::new();
     for (field, config) in configs {
         let Some(node) = section.node.at(&field) else { continue };
         let path = format!("{}.{field}", section.path);
         let mut block = Section { path: path.clone(), node, findings: section.findings };
         let Some((qualifier, config)) = event_invoke_config(config, owner, &mut block) else { continue };
-        if let Some((_, first)) = taken.iter().find(|(other, _)| *other == qualifier) {
+        if let Some(first) = blocks.iter().find(|other| other.qualifier == qualifier) {
             let field = if node.at("Qualifier").is_some() { "Qualifier" } else { "" };
-            block.problem(field, format!("{first} is for {qualifier} too"), "make one of both");
+            block.problem(field, format!("{} is for {qualifier} too", first.path), "make one of both");
             continue;
         }
-        taken.push((qualifier.clone(), path));
-        checked.push((qualifier, config));
+        blocks.push(Block { path, qualifier, config });
     }
-    checked
+    blocks
 }
 
 /// AWS's text for a config that says nothing.

@@ -36,6 +36,8 @@ pub(crate) struct Checked {
     pub local: Option<Function>,
     /// `None`: nothing is set for asynchronous invocations.
     pub settings: Option<FunctionSettings>,
+    /// Where the event invoke config of each qualifier stands.
+    pub places: Vec<(String, String)>,
 }
 
 /// Whether an entry is about a process of this machine, or meant to be.
@@ -57,14 +59,16 @@ pub(crate) fn check(mut wire: wire::Function, directory: &Path, section: &mut Se
     };
     let owner = Owner { function: function.as_ref(), aliases: aliases.as_deref() };
     let dead_letter_queue = asynchronous::dead_letter_queue(wire.dead_letter_config.take(), section);
-    let event_invoke_configs = asynchronous::event_invoke_configs(wire.event_invoke_config.take(), &owner, section);
+    let blocks = asynchronous::event_invoke_configs(wire.event_invoke_config.take(), &owner, section);
     let local = match is_local {
         true => Some(process(function.as_ref(), wire, aliases.unwrap_or_default(), directory, section)?),
         false => None,
     };
-    let has_settings = dead_letter_queue.is_some() || !event_invoke_configs.is_empty();
+    let has_settings = dead_letter_queue.is_some() || !blocks.is_empty();
+    let places = blocks.iter().map(|block| (block.qualifier.clone(), block.path.clone())).collect();
+    let event_invoke_configs = blocks.into_iter().map(|block| (block.qualifier, block.config)).collect();
     let settings = FunctionSettings { function: function?, dead_letter_queue, event_invoke_configs };
-    section.is_good().then_some(Checked { local, settings: has_settings.then_some(settings) })
+    section.is_good().then_some(Checked { local, settings: has_settings.then_some(settings), places })
 }
 
 /// Checks what is started.

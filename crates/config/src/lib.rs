@@ -1,6 +1,7 @@
 //! `pelton.yaml`: reading, validation with positions, JSON Schema. The types in `wire` say which fields exist; from them
 //! comes the schema, by the schema every value of the document is checked, and what a schema can't say follows in
-//! `mapping`, `stream`, `destination`, `function`, `asynchronous`, `authentication` and `state`. All problems of a file are found at once, each with its place.
+//! `mapping`, `stream`, `destination`, `function`, `asynchronous`, `authentication` and `state`. All problems of a file are
+//! found at once, each with its place.
 
 mod api;
 mod asynchronous;

@@ -31,6 +31,8 @@ pub struct Loaded {
     document: Option<Node>,
     mappings: BTreeMap<MappingId, String>,
     functions: BTreeMap<String, String>,
+    /// By function and qualifier.
+    event_invoke_configs: BTreeMap<(String, String), String>,
 }
 
 /// A file that could not be read at all.
@@ -102,6 +104,7 @@ pub fn load_text(text: &str, path: &Path, environment: &dyn Fn(&str) -> Option<S
         document: None,
         mappings: BTreeMap::new(),
         functions: BTreeMap::new(),
+        event_invoke_configs: BTreeMap::new(),
     };
     if let Some(mut document) = parse(text, &mut findings) {
         expand::expand(&mut document, "", environment, &mut findings);
@@ -125,9 +128,21 @@ impl Loaded {
         self.problem_at(self.mappings.get(&mapping), field, message, fix)
     }
 
-    /// As [`Self::mapping_problem`], for a field of a local function.
+    /// As [`Self::mapping_problem`], for a field of an entry under `Functions`, by its function's bare name.
     pub fn function_problem(&self, function: &str, field: &str, message: String, fix: String) -> Problem {
         self.problem_at(self.functions.get(function), field, message, fix)
+    }
+
+    /// As [`Self::mapping_problem`], for a field of a function's event invoke config, by bare name and qualifier.
+    pub fn event_invoke_config_problem(
+        &self,
+        (function, qualifier): (&str, &str),
+        field: &str,
+        message: String,
+        fix: String,
+    ) -> Problem {
+        let config = self.event_invoke_configs.get(&(function.to_owned(), qualifier.to_owned()));
+        self.problem_at(config, field, message, fix)
     }
 
     /// As [`Self::mapping_problem`], for a field at the top, such as `CaBundle`.
@@ -225,6 +240,9 @@ impl Loaded {
             let is_local = function::is_local(node);
             match function::check(wire, directory, &mut section) {
                 Some(checked) => {
+                    for (qualifier, path) in checked.places {
+                        self.event_invoke_configs.insert((name.clone().unwrap_or_default(), qualifier), path);
+                    }
                     self.configuration.functions.extend(checked.local);
                     self.configuration.function_settings.extend(checked.settings);
                 }

@@ -1,4 +1,5 @@
 //! `pelton check`: everything that is wrong, at once.
+mod asynchronous;
 mod local;
 mod mappings;
 pub mod services;
@@ -6,15 +7,20 @@ mod state;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use pelton_config::{Loaded, Problem};
+use pelton_core::DestinationArn;
 
+use self::services::{Answer, Services};
 use crate::aws::Aws;
 use crate::output;
 
 /// Exit status where there was no way to tell: the file can't be read, or the endpoint can't be asked.
 pub const COULD_NOT_CHECK: u8 = 2;
 const PROBLEMS: u8 = 1;
+/// What to do where something that is named by its ARN is missing.
+const NOT_THERE: &str = "create it at this endpoint, or correct the ARN";
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -46,12 +52,18 @@ pub async fn check(file: &Path, offline: bool) -> anyhow::Result<ExitCode> {
 }
 
 async fn look_around(loaded: &Loaded, report: &mut Report) {
-    if loaded.configuration.mappings.is_empty() {
+    let configuration = &loaded.configuration;
+    if configuration.mappings.is_empty()
+        && configuration.function_settings.is_empty()
+        && configuration.async_queue.is_none()
+    {
         return;
     }
     match Aws::new(&loaded.configuration).await {
         Ok(aws) => {
-            mappings::check(loaded, &aws, report).await;
+            let mut services = Services::new(&aws);
+            mappings::check(loaded, &mut services, report).await;
+            asynchronous::check(loaded, &mut services, aws.region(), report).await;
             state::check_table(loaded, &aws, report).await;
         }
         Err(error) if loaded.configuration.ca_bundle.is_some() => {
@@ -63,6 +75,32 @@ async fn look_around(loaded: &Loaded, report: &mut Report) {
 }
 
 impl Report {
+    /// Turns an answer into the time that came with it, or into a line of the report. `problem` puts message and fix at
+    /// their place.
+    fn take(
+        &mut self,
+        answer: Answer,
+        (missing, fix): (&str, &str),
+        problem: impl FnOnce(String, String) -> Problem,
+    ) -> Option<Duration> {
+        let (message, fix) = match answer {
+            Answer::There(time) => return time,
+            Answer::Unknown(reason) => {
+                if !self.unknown.contains(&reason) {
+                    self.unknown.push(reason);
+                }
+                return None;
+            }
+            Answer::Missing => (missing.to_owned(), fix.to_owned()),
+            Answer::Refused(reason) => (
+                format!("the service refuses to say whether it is there: {reason}"),
+                "check credentials and permissions".into(),
+            ),
+        };
+        self.problems.push(problem(message, fix));
+        None
+    }
+
     fn text(&self, file: &Path, loaded: &Loaded, offline: bool) -> String {
         let mut text = String::new();
         for problem in &self.problems {
@@ -86,5 +124,16 @@ impl Report {
                 format!("{file}: {}, and not everything could be checked\n", counted(problems, "problem"))
             }
         }
+    }
+}
+
+/// What is said of a destination that isn't there.
+fn missing(destination: &DestinationArn) -> String {
+    match destination {
+        DestinationArn::Function(arn) => format!("The destination ARN {arn} is invalid."),
+        DestinationArn::Queue(_) => "the queue does not exist".into(),
+        DestinationArn::Topic(_) => "the topic does not exist".into(),
+        DestinationArn::EventBus(_) => "the event bus does not exist".into(),
+        DestinationArn::Bucket(_) => "the bucket does not exist".into(),
     }
 }

@@ -2,17 +2,16 @@
 use std::time::Duration;
 
 use pelton_config::Loaded;
-use pelton_core::{Arn, DestinationArn, Mapping};
+use pelton_core::{DestinationArn, Mapping};
 
-use super::Report;
 use super::services::{Answer, Services};
-use crate::aws::Aws;
+use super::{NOT_THERE, Report, missing};
 
 const NO_QUEUE: &str = "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. \
                         SQS Error Message: The specified queue does not exist.";
 
-pub async fn check(loaded: &Loaded, aws: &Aws, report: &mut Report) {
-    let mut look = Look { loaded, services: Services::new(aws), report };
+pub async fn check(loaded: &Loaded, services: &mut Services<'_>, report: &mut Report) {
+    let mut look = Look { loaded, services, report };
     for mapping in &loaded.configuration.mappings {
         let hidden_for = look.source(mapping).await;
         let runs_for = look.function(mapping).await;
@@ -25,13 +24,13 @@ pub async fn check(loaded: &Loaded, aws: &Aws, report: &mut Report) {
     }
 }
 
-struct Look<'a> {
+struct Look<'a, 'aws> {
     loaded: &'a Loaded,
-    services: Services<'a>,
+    services: &'a mut Services<'aws>,
     report: &'a mut Report,
 }
 
-impl Look<'_> {
+impl Look<'_, '_> {
     /// The visibility timeout of a queue, if it is known.
     async fn source(&mut self, mapping: &Mapping) -> Option<Duration> {
         let answer = self.services.ask(&mapping.event_source, home(mapping)).await;
@@ -93,42 +92,16 @@ impl Look<'_> {
     async fn destination(&mut self, mapping: &Mapping, field: &str, destination: Option<&DestinationArn>) {
         let Some(destination) = destination else { return };
         let answer = self.services.ask(destination.arn(), home(mapping)).await;
-        let message = missing(destination.arn(), destination);
-        self.take(mapping, field, answer, &message, "create it at this endpoint, or correct the ARN");
+        self.take(mapping, field, answer, &missing(destination), NOT_THERE);
     }
 
-    /// Turns an answer into the time that came with it, or into a line of the report.
     fn take(&mut self, mapping: &Mapping, field: &str, answer: Answer, missing: &str, fix: &str) -> Option<Duration> {
-        let (message, fix) = match answer {
-            Answer::There(time) => return time,
-            Answer::Unknown(reason) => {
-                if !self.report.unknown.contains(&reason) {
-                    self.report.unknown.push(reason);
-                }
-                return None;
-            }
-            Answer::Missing => (missing.to_owned(), fix.to_owned()),
-            Answer::Refused(reason) => (
-                format!("the service refuses to say whether it is there: {reason}"),
-                "check credentials and permissions".into(),
-            ),
-        };
-        self.report.problems.push(self.loaded.mapping_problem(mapping.id, field, message, fix));
-        None
+        let problem = |message, fix| self.loaded.mapping_problem(mapping.id, field, message, fix);
+        self.report.take(answer, (missing, fix), problem)
     }
 }
 
 /// The Region of what is named without one: that of the function, since the ARNs of DynamoDB Local have none.
 fn home(mapping: &Mapping) -> &str {
     mapping.function_arn.region()
-}
-
-fn missing(arn: &Arn, destination: &DestinationArn) -> String {
-    match destination {
-        DestinationArn::Function(_) => format!("The destination ARN {arn} is invalid."),
-        DestinationArn::Queue(_) => "the queue does not exist".into(),
-        DestinationArn::Topic(_) => "the topic does not exist".into(),
-        DestinationArn::EventBus(_) => "the event bus does not exist".into(),
-        DestinationArn::Bucket(_) => "the bucket does not exist".into(),
-    }
 }

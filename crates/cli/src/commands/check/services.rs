@@ -46,7 +46,7 @@ impl<'a> Services<'a> {
         }
         let answer = match arn.service() {
             "sqs" => self.queue(arn).await,
-            "lambda" => self.function(arn).await,
+            "lambda" => self.function(&arn.to_string(), arn.region()).await,
             "sns" => self.topic(arn).await,
             "events" => self.event_bus(arn).await,
             "kinesis" => self.kinesis_stream(arn).await,
@@ -97,8 +97,18 @@ impl<'a> Services<'a> {
         }
     }
 
-    async fn function(&self, arn: &Arn) -> Answer {
-        match self.aws.lambda(arn.region()).get_function().function_name(arn.to_string()).send().await {
+    /// Whether a function is there that is named in any of AWS's ways; `home` is the region where the name says none.
+    /// Asked each time.
+    pub async fn function_named(&self, name: &str, home: &str) -> Answer {
+        if let Some(reason) = self.silent.get("lambda") {
+            return Answer::Unknown(reason.clone());
+        }
+        let arn = name.parse::<Arn>();
+        self.function(name, arn.as_ref().map_or(home, Arn::region)).await
+    }
+
+    async fn function(&self, name: &str, region: &str) -> Answer {
+        match self.aws.lambda(region).get_function().function_name(name).send().await {
             Ok(answer) => {
                 let seconds = answer.configuration.and_then(|configuration| configuration.timeout);
                 Answer::There(seconds.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs))

@@ -1,4 +1,4 @@
-//! Whether the state of streams can be kept where the file says.
+//! Whether state can be kept where the file says.
 use std::path::Path;
 
 use pelton_config::{Loaded, State};
@@ -12,7 +12,7 @@ pub fn check_file(loaded: &Loaded, report: &mut Report) {
     let State::Sqlite { path } = &loaded.configuration.state else { return };
     let folder = path.parent().unwrap_or(Path::new("."));
     let (message, fix) = match () {
-        () if !reads_streams(loaded) => return,
+        () if !reads_streams(loaded) && !keeps_events(loaded) => return,
         () if path.is_dir() => (format!("{} is a directory", path.display()), "name a file in it"),
         () if folder.is_dir() => return,
         () => (format!("the directory {} does not exist", folder.display()), "create it, or name another file"),
@@ -44,4 +44,9 @@ pub async fn check_table(loaded: &Loaded, aws: &Aws, report: &mut Report) {
 /// Queues need no state.
 fn reads_streams(loaded: &Loaded) -> bool {
     loaded.configuration.mappings.iter().any(|mapping| mapping.stream.is_some())
+}
+
+/// Whether the file is about asynchronous invocations that wait in the place of the state.
+fn keeps_events(loaded: &Loaded) -> bool {
+    loaded.configuration.async_queue.is_none() && !loaded.configuration.function_settings.is_empty()
 }
