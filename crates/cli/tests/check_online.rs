@@ -247,6 +247,93 @@ async fn a_folder_that_is_missing_for_the_state_is_a_problem(place: Place) {
     assert!(printed.contains("no/such/folder does not exist"), "{printed}");
 }
 
+async fn what_asynchronous_invocations_need_is_there(place: Place) {
+    let (queue, function) = (place.queue(60).await, place.function(60).await);
+    let topic = aws_sdk_sns::Client::new(&place.config).create_topic().name(&place.name).send().await.unwrap();
+    let (status, printed) = place.check(&format!(
+        "AsyncQueue: {queue}
+Functions:
+  - FunctionName: {function}
+    DeadLetterConfig: {{TargetArn: '{topic}'}}
+    EventInvokeConfig: {{DestinationConfig: {{OnSuccess: {{Destination: '{local}:live'}}, OnFailure: {{Destination: '{queue}'}}}}}}
+  - FunctionName: local
+    Command: [/bin/sh]
+    Aliases: [live]
+    EventInvokeConfig: {{DestinationConfig: {{OnSuccess: {{Destination: '{function}'}}}}}}
+",
+        topic = topic.topic_arn().unwrap(),
+        local = place.arn("lambda", "function:local"),
+    ));
+    assert_eq!((status, printed.as_str()), (0, "pelton.yaml: 0 mappings, no problem found\n"));
+}
+
+async fn what_asynchronous_invocations_lack_is_said_at_its_place(place: Place) {
+    let function = place.function(60).await;
+    let (status, printed) = place.check(&format!(
+        "AsyncQueue: {queue}
+Functions:
+  - FunctionName: {name}-2
+    DeadLetterConfig: {{TargetArn: '{topic}'}}
+    EventInvokeConfig: {{MaximumRetryAttempts: 0}}
+  - FunctionName: {name}
+    DeadLetterConfig: {{TargetArn: '{queue}'}}
+    EventInvokeConfig:
+      - DestinationConfig: {{OnSuccess: {{Destination: '{function}-3'}}}}
+      - Qualifier: live
+        DestinationConfig: {{OnFailure: {{Destination: '{bus}'}}}}
+  - FunctionName: local
+    Command: [/bin/sh]
+    EventInvokeConfig:
+      DestinationConfig:
+        OnFailure: {{Destination: 'arn:aws:s3:::{name}'}}
+        OnSuccess: {{Destination: '{queue}-2'}}
+  - FunctionName: other
+    Command: [/bin/sh]
+    EventInvokeConfig: {{DestinationConfig: {{OnSuccess: {{Destination: '{local}:1'}}}}}}
+",
+        name = place.name,
+        queue = place.arn("sqs", &place.name),
+        topic = place.arn("sns", &place.name),
+        bus = place.arn("events", &format!("event-bus/{}", place.name)),
+        local = place.arn("lambda", "function:local"),
+    ));
+    let not_there = "The function doesn't exist.".to_owned();
+    let problems = [
+        ("2:13: AsyncQueue", "the queue does not exist".to_owned()),
+        ("4:19: Functions[0].FunctionName", not_there.clone()),
+        ("5:35: Functions[0].DeadLetterConfig.TargetArn", "the topic does not exist".into()),
+        ("8:35: Functions[1].DeadLetterConfig.TargetArn", "the queue does not exist".into()),
+        (
+            "10:54: Functions[1].EventInvokeConfig[0].DestinationConfig.OnSuccess.Destination",
+            format!("The destination ARN {function}-3 is invalid."),
+        ),
+        ("11:20: Functions[1].EventInvokeConfig[1].Qualifier", not_there),
+        (
+            "12:54: Functions[1].EventInvokeConfig[1].DestinationConfig.OnFailure.Destination",
+            "the event bus does not exist".into(),
+        ),
+        (
+            "17:34: Functions[2].EventInvokeConfig.DestinationConfig.OnFailure.Destination",
+            "the bucket does not exist".into(),
+        ),
+        (
+            "18:34: Functions[2].EventInvokeConfig.DestinationConfig.OnSuccess.Destination",
+            "the queue does not exist".into(),
+        ),
+        (
+            "21:70: Functions[3].EventInvokeConfig.DestinationConfig.OnSuccess.Destination",
+            format!("The destination ARN {}:1 is invalid.", place.arn("lambda", "function:local")),
+        ),
+    ];
+    assert_eq!(status, 1, "{printed}");
+    let blocks: Vec<&str> = printed.split("\n\n").collect();
+    assert_eq!(blocks.len(), problems.len() + 1, "{printed}");
+    for ((position, message), block) in problems.iter().zip(blocks) {
+        assert!(block.starts_with(&format!("pelton.yaml:{position}: ")), "{position} in {block}");
+        assert_eq!(block.lines().nth(1), Some(format!("  {message}").as_str()));
+    }
+}
+
 macro_rules! on_both_backends {
     ($($test:ident),* $(,)?) => {
         mod on_localstack {
@@ -272,4 +359,6 @@ on_both_backends!(
     streams_that_are_there_are_fine,
     streams_that_are_missing_are_said_at_their_place,
     a_folder_that_is_missing_for_the_state_is_a_problem,
+    what_asynchronous_invocations_need_is_there,
+    what_asynchronous_invocations_lack_is_said_at_its_place,
 );
