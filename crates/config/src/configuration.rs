@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use pelton_core::{Arn, DestinationArn, EventInvokeConfig, FunctionName, Mapping, MappingId};
 
+use crate::asynchronous::LATEST;
 use crate::authentication::Authentication;
 
 /// Where Pelton listens unless the file says otherwise: `127.0.0.1:9400`.
@@ -178,6 +179,13 @@ pub struct Function {
     /// `ReservedConcurrentExecutions`: invocations at a time, across all who invoke it; 0: none, whoever invokes it.
     /// `None`: as many as `concurrency`.
     pub reserved_concurrency: Option<u32>,
+}
+
+impl Function {
+    /// Whether a qualifier of it exists: `$LATEST`, or an alias.
+    pub fn has(&self, qualifier: &str) -> bool {
+        qualifier == LATEST || self.aliases.iter().any(|alias| alias == qualifier)
+    }
 }
 
 /// What a local function starts.

@@ -1,11 +1,11 @@
 //! From a file to a configuration and its problems.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pelton_core::{Clock, FunctionName, Mapping, MappingId, SystemClock};
+use pelton_core::{Clock, DestinationArn, FunctionName, Mapping, MappingId, SystemClock};
 
 use crate::configuration::{Configuration, DEFAULT_GRACE_PERIOD, DEFAULT_LISTEN, Endpoints};
 use crate::problem::{Findings, Position, Problem, problem};
@@ -253,7 +253,34 @@ impl Loaded {
                 self.functions.entry(name).or_insert(path);
             }
         }
+        self.refuse_missing_aliases(document, findings);
         bad
+    }
+
+    /// Destinations that are local functions, by a version or alias that isn't there.
+    fn refuse_missing_aliases(&mut self, document: &Node, findings: &mut Findings) {
+        let mut bad = BTreeSet::new();
+        for settings in &self.configuration.function_settings {
+            for (qualifier, config) in &settings.event_invoke_configs {
+                let place = (settings.function.name().to_owned(), qualifier.clone());
+                let Some(path) = self.event_invoke_configs.get(&place) else { continue };
+                for (side, to) in [("OnSuccess", &config.on_success), ("OnFailure", &config.on_failure)] {
+                    let Some(DestinationArn::Function(arn)) = to else { continue };
+                    let Ok(name) = arn.to_string().parse::<FunctionName>() else { continue };
+                    let Some(function) = self.configuration.local_function(&name) else { continue };
+                    if name.qualifier().is_none_or(|qualifier| function.has(qualifier)) {
+                        continue;
+                    }
+                    let path = format!("{path}.DestinationConfig.{side}.Destination");
+                    let Some(node) = document.at(&path) else { continue };
+                    let message = format!("The destination ARN {arn} is invalid.");
+                    let fix = format!("write one of the Aliases of {}, or add it there", function.name);
+                    findings.add(node.position, &path, node.shown(), message, fix);
+                    bad.insert(settings.function.name().to_owned());
+                }
+            }
+        }
+        self.configuration.function_settings.retain(|settings| !bad.contains(settings.function.name()));
     }
 
     fn fill_settings(&mut self, file: &wire::File, directory: &Path, document: &Node, findings: &mut Findings) {

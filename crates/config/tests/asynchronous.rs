@@ -154,6 +154,10 @@ const FILES: &[(&str, &str)] = &[
         "Functions:\n- {FunctionName: a b, EventInvokeConfig: {MaximumRetryAttempts: 0}}\n- {FunctionName: 'work:live', EventInvokeConfig: {MaximumRetryAttempts: 0}}\n- {FunctionName: 'arn:aws:sqs:us-east-1:000000000000:q', EventInvokeConfig: {MaximumRetryAttempts: 0}}",
     ),
     (
+        "a destination that is a version of a local function",
+        "Functions:\n- {FunctionName: work, Command: run, Aliases: [live]}\n- FunctionName: other\n  EventInvokeConfig:\n  - DestinationConfig:\n      OnSuccess: {Destination: 'arn:aws:lambda:us-east-1:000000000000:function:work:live'}\n      OnFailure: {Destination: 'arn:aws:lambda:us-east-1:000000000000:function:work:1'}",
+    ),
+    (
         "a local function named by its ARN",
         "Functions:\n- {FunctionName: 'arn:aws:lambda:us-east-1:000000000000:function:work', Command: run, EventInvokeConfig: {MaximumRetryAttempts: 0}}",
     ),

@@ -26,11 +26,8 @@ pub async fn check(loaded: &Loaded, services: &mut Services<'_>, region: &str, r
         for (qualifier, config) in &settings.event_invoke_configs {
             let sides = [("OnSuccess", &config.on_success), ("OnFailure", &config.on_failure)];
             for (side, destination) in sides {
-                let Some(destination) = destination else { continue };
-                let answer = match local(destination, loaded) {
-                    Some(answer) => answer,
-                    None => services.ask(destination.arn(), region).await,
-                };
+                let Some(destination) = destination.as_ref().filter(|to| !is_local(to, loaded)) else { continue };
+                let answer = services.ask(destination.arn(), region).await;
                 let field = format!("DestinationConfig.{side}.Destination");
                 let place = (settings.function.name(), qualifier.as_str());
                 let problem = |message, fix| loaded.event_invoke_config_problem(place, &field, message, fix);
@@ -68,12 +65,9 @@ async fn function(
     }
 }
 
-/// Whether a destination is there that is a local function; `None` if it isn't one.
-fn local(destination: &DestinationArn, loaded: &Loaded) -> Option<Answer> {
-    let DestinationArn::Function(arn) = destination else { return None };
-    let name: FunctionName = arn.to_string().parse().ok()?;
-    let function = loaded.configuration.local_function(&name)?;
-    let qualifier = name.qualifier().unwrap_or("$LATEST");
-    let is_there = qualifier == "$LATEST" || function.aliases.iter().any(|alias| alias == qualifier);
-    Some(if is_there { Answer::There(None) } else { Answer::Missing })
+/// Whether a destination is a local function, which has been checked with the file.
+fn is_local(destination: &DestinationArn, loaded: &Loaded) -> bool {
+    let DestinationArn::Function(arn) = destination else { return false };
+    let name = arn.to_string().parse();
+    name.is_ok_and(|name: FunctionName| loaded.configuration.local_function(&name).is_some())
 }
