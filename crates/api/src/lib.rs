@@ -12,6 +12,6 @@ pub use error::Error;
 pub use lambda::read_request;
 pub use lambda::{
     Change, Changes, EventInvokeConfigs, FileEventInvokeConfig, FileEventInvokeConfigs, FileMappings, Functions,
-    Loaded, LocalFunction, LocalSettings, Mappings, Place, Surroundings, Unanswered, Work,
+    Loaded, LocalFunction, LocalSettings, Mappings, Place, Policies, Surroundings, Unanswered, Work,
 };
 pub use serve::{LambdaApi, serve};

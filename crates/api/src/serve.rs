@@ -8,9 +8,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::connections::{Connections, Patience};
-use crate::lambda::{Front, Invocations, Upstream};
+use crate::lambda::{Creates, Front, Invocations, Upstream};
 use crate::routes::routes;
-use crate::{Error, EventInvokeConfigs, Functions, Mappings, Work};
+use crate::{Error, EventInvokeConfigs, Functions, Mappings, Policies, Work};
 
 /// What answers under way may take when the listener stops. A client that has sent half a request must not hold it.
 const GRACE: Duration = Duration::from_secs(1);
@@ -27,6 +27,8 @@ pub struct LambdaApi {
     pub events: Result<EventDoor, String>,
     /// How they are retried.
     pub event_invoke_configs: EventInvokeConfigs,
+    /// The resource-based policies of local functions.
+    pub policies: Policies,
     /// Tracks the local functions that run for clients who wait. Wait for it before those functions are stopped.
     pub under_way: TaskTracker,
     /// Whether it is served on an address that others can reach, although it asks for no credentials.
@@ -51,6 +53,8 @@ pub async fn serve(
                 mappings: api.mappings,
                 invocations: Invocations::new(api.functions, api.events, api.under_way),
                 event_invoke_configs: api.event_invoke_configs,
+                policies: api.policies,
+                creates: Creates::default(),
                 upstream: Upstream::new(),
                 is_allowed: is_alone || api.allow_unauthenticated,
             };

@@ -10,7 +10,9 @@ use super::error::ApiError;
 use super::event_invoke_configs::EventInvokeConfigs;
 use super::invoke::{self, Invocations};
 use super::list::Query;
+use super::local::{self, Creates};
 use super::mappings::{Job, Mappings};
+use super::policies::Policies;
 use super::resource::{self, Resource};
 use super::route::{ConfigOperation, Id, Route, TagOperation, route};
 use super::settings;
@@ -30,6 +32,8 @@ pub struct Front {
     pub mappings: Mappings,
     pub invocations: Invocations,
     pub event_invoke_configs: EventInvokeConfigs,
+    pub policies: Policies,
+    pub creates: Creates,
     pub upstream: Upstream,
     /// Whether whoever can reach the listener may use the API.
     pub is_allowed: bool,
@@ -80,7 +84,13 @@ async fn decide(front: &Front, request: Request, patience: Patience) -> Result<R
         }
         Route::DeleteMapping(id) => Ok(json(StatusCode::ACCEPTED, &mappings.ask(Job::Delete(known(id)?)).await?)),
         Route::Tags(operation, arn) => match resource::read(&arn)? {
-            Resource::Other => front.upstream.pass_on(mappings.surroundings().upstream(), request, patience).await,
+            Resource::Function { region, name, is_qualified } if is_here(front, &region, &name) => {
+                let functions = front.invocations.functions.as_ref();
+                Ok(json(StatusCode::OK, &local::tags(functions, operation, &name, is_qualified)?))
+            }
+            Resource::Function { .. } | Resource::Other => {
+                front.upstream.pass_on(mappings.surroundings().upstream(), request, patience).await
+            }
             Resource::Mapping(id) => {
                 let job = match operation {
                     TagOperation::List => return Ok(json(StatusCode::OK, &mappings.tags(id, &arn)?)),
@@ -119,12 +129,21 @@ async fn decide(front: &Front, request: Request, patience: Patience) -> Result<R
         Route::ListEventInvokeConfigs(name) => {
             Ok(json(StatusCode::OK, &front.event_invoke_configs.list(&name, &query).await?))
         }
+        Route::ListFunctions => local::list(front, &query, request, patience).await,
+        Route::CreateFunction => local::create(front, request, patience).await,
+        Route::Function(operation, name) => local::answer(front, operation, &name, request, patience).await,
         Route::Upstream => front.upstream.pass_on(mappings.surroundings().upstream(), request, patience).await,
     }
 }
 
 fn known(id: Id) -> Result<pelton_core::MappingId, ApiError> {
     id.ok_or_else(ApiError::no_mapping)
+}
+
+/// Whether a function of a Region is a local one.
+fn is_here(front: &Front, region: &str, name: &str) -> bool {
+    let functions = &front.invocations.functions;
+    functions.is_local(name) && functions.place().region == region
 }
 
 fn is_from_a_page(headers: &HeaderMap) -> bool {
@@ -152,7 +171,8 @@ async fn exists(mappings: &Mappings, mapping: &pelton_core::Mapping, source: boo
     Ok(())
 }
 
-fn json(status: StatusCode, value: &Value) -> Response {
+/// An answer with a body.
+pub fn json(status: StatusCode, value: &Value) -> Response {
     let mut response = Response::new(Body::from(value.to_string()));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -35,6 +35,15 @@ impl ApiError {
         Self::new(StatusCode::CONFLICT, "ResourceConflictException", message)
     }
 
+    /// The revision that the request names isn't the latest.
+    pub fn precondition_failed(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, "PreconditionFailedException", message)
+    }
+
+    pub fn policy_too_long(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "PolicyLengthExceededException", message)
+    }
+
     pub fn in_use(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "ResourceInUseException", message)
     }
@@ -128,6 +137,8 @@ impl ApiError {
             "ServiceException" => json!({ "Type": "Service", "Message": message }),
             "InvalidParameterValueException"
             | "ResourceConflictException"
+            | "PreconditionFailedException"
+            | "PolicyLengthExceededException"
             | "InvalidRequestContentException"
             | "RequestTooLargeException" => json!({ "Type": "User", "message": message }),
             "TooManyRequestsException" => {

@@ -14,7 +14,8 @@ use pelton_core::{Arn, Documents, StoreError};
 use serde_json::{Map, Value, json};
 
 pub use fields::Fields;
-use kept::{KIND, Kept, Shown, id, kept_id};
+use kept::{KIND, Kept, Shown};
+pub use kept::{id, kept_id};
 use lookup::Recent;
 
 use super::error::ApiError;

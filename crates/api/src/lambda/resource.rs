@@ -14,10 +14,15 @@ const LONGEST_KEY: usize = 128;
 const LONGEST_VALUE: usize = 256;
 
 /// What an ARN names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resource {
     Mapping(MappingId),
-    /// A function, a layer and so on: the upstream's.
+    Function {
+        region: String,
+        name: String,
+        is_qualified: bool,
+    },
+    /// A layer and so on: the upstream's.
     Other,
 }
 
@@ -43,11 +48,12 @@ fn parse(arn: &str) -> Option<Resource> {
     if !is_partition || !is_account || !is_region(region) {
         return None;
     }
+    let function = |is_qualified| {
+        Some(Resource::Function { region: (*region).to_owned(), name: (*name).to_owned(), is_qualified })
+    };
     match (*kind, more) {
-        ("function", []) if is_name(name) => Some(Resource::Other),
-        ("function", [qualifier]) if is_name(name) && (*qualifier == "$LATEST" || is_name(qualifier)) => {
-            Some(Resource::Other)
-        }
+        ("function", []) if is_name(name) => function(false),
+        ("function", [qualifier]) if is_name(name) && (*qualifier == "$LATEST" || is_name(qualifier)) => function(true),
         ("layer" | "capacity-provider", []) if is_name(name) => Some(Resource::Other),
         ("code-signing-config", []) => {
             let id = name.strip_prefix("csc-")?;
@@ -59,6 +65,19 @@ fn parse(arn: &str) -> Option<Resource> {
         }
         _ => None,
     }
+}
+
+/// Whether a text has the form of an ARN of any service, as AWS's pattern has it.
+pub fn is_arn(text: &str) -> bool {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let ["arn", partition, service, region, account, resource] = parts[..] else { return false };
+    let is_word = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    partition.strip_prefix("aws").is_some_and(is_word)
+        && !service.is_empty()
+        && is_word(service)
+        && (region.is_empty() || is_region(region))
+        && (account.is_empty() || (account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit())))
+        && !resource.contains(['\n', '\r'])
 }
 
 /// Whether a text has the form of a Region.
@@ -137,14 +156,13 @@ mod tests {
         }
         let at = |resource: &str| parse(&format!("arn:aws-us-gov:lambda:us-gov-west-1:111111111111:{resource}"));
         assert_eq!(at(&format!("event-source-mapping:{}", uuid.to_uppercase())), mapping);
-        for other in [
-            "function:f",
-            "function:f_-9:1",
-            "function:f:$LATEST",
-            "layer:l",
-            "code-signing-config:csc-0123456789abcdefg",
-            "capacity-provider:c",
-        ] {
+        for (text, name, is_qualified) in
+            [("function:f", "f", false), ("function:f_-9:1", "f_-9", true), ("function:f:$LATEST", "f", true)]
+        {
+            let (region, name) = ("us-gov-west-1".to_owned(), name.to_owned());
+            assert_eq!(at(text), Some(Resource::Function { region, name, is_qualified }), "{text}");
+        }
+        for other in ["layer:l", "code-signing-config:csc-0123456789abcdefg", "capacity-provider:c"] {
             assert_eq!(at(other), Some(Resource::Other), "{other}");
         }
         for bad in [

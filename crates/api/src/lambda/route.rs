@@ -4,6 +4,8 @@ use pelton_core::MappingId;
 use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 
+use super::operation::{Operation, operation};
+
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
@@ -19,6 +21,9 @@ pub enum Route {
     InvokeAsync(String),
     EventInvokeConfig(ConfigOperation, String),
     ListEventInvokeConfigs(String),
+    ListFunctions,
+    CreateFunction,
+    Function(Operation, String),
     /// A path of what is answered here that means nothing.
     Unknown,
     /// `.` or `..` in the path.
@@ -110,6 +115,12 @@ pub fn route(method: &Method, path: &str) -> Route {
             };
             Route::Tags(operation, resource.join("/"))
         }
+        ["2015-03-31", "functions"] => match *method {
+            Method::POST => Route::CreateFunction,
+            Method::GET => Route::ListFunctions,
+            _ => Route::Upstream,
+        },
+        [date, "functions", name, rest @ ..] => Route::Function(operation(method, date, rest), (*name).to_owned()),
         _ => Route::Upstream,
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pelton_api::{
     Change, Changes, EventInvokeConfigs, FileEventInvokeConfig, FileEventInvokeConfigs, FileMappings, Functions,
-    LambdaApi, Loaded, LocalFunction, LocalSettings, Mappings, Place, Surroundings, Unanswered, serve,
+    LambdaApi, Loaded, LocalFunction, LocalSettings, Mappings, Place, Policies, Surroundings, Unanswered, serve,
 };
 use pelton_core::{Arn, Documents, FunctionName, InvokeError, Invoker, Mapping, MappingId, SystemClock};
 use pelton_engine::{EventPlan, EventPlans, Events, Plan, StatusHandle, Supervisor};
@@ -143,6 +143,7 @@ pub struct Api {
     pub world: Arc<World>,
     pub status: StatusHandle,
     pub configs: EventInvokeConfigs,
+    pub policies: Policies,
     /// Where events wait.
     pub queue: Arc<FakeEvents>,
     /// Gets the events of every function of the upstream.
@@ -185,6 +186,7 @@ impl Api {
         let mut supervisor = Supervisor::new(Arc::new(SystemClock));
         let status = supervisor.status();
         let configs = EventInvokeConfigs::new(documents.clone(), world.clone());
+        let policies = Policies::new(documents.clone(), world.clone());
         let queue = Arc::new(FakeEvents::default());
         let remote = Arc::new(FakeInvoker::scripted([]));
         let plans = Arc::new(Plans { world: world.clone(), remote: remote.clone() });
@@ -205,12 +207,13 @@ impl Api {
             functions: world.clone(),
             events: no_events.map_or_else(|| Ok(events.door()), |reason| Err(reason.to_owned())),
             event_invoke_configs: configs.clone(),
+            policies: policies.clone(),
             under_way: under_way.clone(),
             allow_unauthenticated,
         };
         let serving = serve(listener, status.clone(), Some(api), CancellationToken::new());
         tasks.spawn(async move { serving.await.unwrap() });
-        Self { address, world, status, configs, queue, remote, under_way, _events: events, carries_out, tasks }
+        Self { address, world, status, configs, policies, queue, remote, under_way, _events: events, carries_out, tasks }
     }
 
     /// Sends a request, headers and all, and gives what comes back.

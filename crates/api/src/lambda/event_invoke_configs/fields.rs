@@ -5,7 +5,7 @@ use pelton_core::EventInvokeConfig;
 use serde_json::{Map, Value};
 
 use super::super::error::ApiError;
-use super::super::resource::is_region;
+use super::super::resource::is_arn;
 
 const RETRIES: (i64, i64) = (0, 2);
 const AGE: (i64, i64) =
@@ -148,15 +148,7 @@ fn is_destination(text: &str) -> bool {
             && characters.clone().count() <= 248
             && characters.all(is_rest);
     }
-    let parts: Vec<&str> = text.splitn(6, ':').collect();
-    let ["arn", partition, service, region, account, resource] = parts[..] else { return false };
-    let is_word = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    partition.strip_prefix("aws").is_some_and(is_word)
-        && !service.is_empty()
-        && is_word(service)
-        && (region.is_empty() || is_region(region))
-        && (account.is_empty() || (account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit())))
-        && !resource.contains(['\n', '\r'])
+    is_arn(text)
 }
 
 #[cfg(test)]

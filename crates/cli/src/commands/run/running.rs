@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::future::join_all;
-use pelton_api::{Change, Changes as ApiChanges, EventInvokeConfigs, LambdaApi, Loaded, Mappings};
+use pelton_api::{Change, Changes as ApiChanges, EventInvokeConfigs, LambdaApi, Loaded, Mappings, Policies};
 use pelton_config::{Configuration, Function, Program, Runtime};
 use pelton_core::{Mapping, MappingId, SystemClock};
 use pelton_engine::{Shutdown, StatusHandle, Supervisor};
@@ -65,6 +65,7 @@ impl Running {
             supervisor.start(parts.plan(mapping).await?);
         }
         let event_invoke_configs = EventInvokeConfigs::new(documents.clone(), world.clone());
+        let policies = Policies::new(documents.clone(), world.clone());
         let loaded = match Mappings::load(documents, world.clone(), supervisor.status()).await {
             Ok(loaded) => loaded,
             // As in `OpenState::for_run`: what the file has of queues can do without.
@@ -83,6 +84,7 @@ impl Running {
             functions: world.clone(),
             events: Err("this version has no queue for them".into()),
             event_invoke_configs,
+            policies,
             under_way: under_way.clone(),
             allow_unauthenticated,
         });
