@@ -164,7 +164,7 @@ mod tests {
             for slash in ["", "/"] {
                 let invoke = format!("/2015-03-31/functions/{written}/invocations{slash}");
                 assert_eq!(route(&Method::POST, &invoke), Route::Invoke(name.into()));
-                assert_eq!(route(&Method::GET, &invoke), Route::Upstream);
+                assert_eq!(route(&Method::GET, &invoke), Route::Function(Operation::Unknown, name.into()));
                 let older = format!("/2014-11-13/functions/{written}/invoke-async{slash}");
                 assert_eq!(route(&Method::POST, &older), Route::InvokeAsync(name.into()));
                 let config = format!("/2019-09-25/functions/{written}/event-invoke-config{slash}");
@@ -180,6 +180,11 @@ mod tests {
                 let list = format!("/2019-09-25/functions/{written}/event-invoke-config/list{slash}");
                 assert_eq!(route(&Method::GET, &list), Route::ListEventInvokeConfigs(name.into()));
                 assert_eq!(route(&Method::PUT, &list), Route::Unknown);
+                let function = format!("/2015-03-31/functions/{written}{slash}");
+                assert_eq!(route(&Method::GET, &function), Route::Function(Operation::Get, name.into()));
+                let statement = format!("/2015-03-31/functions/{written}/policy/s%2D1{slash}");
+                let remove = Operation::RemovePermission("s-1".into());
+                assert_eq!(route(&Method::DELETE, &statement), Route::Function(remove, name.into()));
             }
         }
     }
@@ -192,10 +197,15 @@ mod tests {
         }
         let below = format!("/2015-03-31/event-source-mappings/{UUID}/more");
         assert_eq!(route(&Method::GET, &below), Route::Unknown);
+        assert_eq!(route(&Method::POST, "/2015-03-31/functions/"), Route::CreateFunction);
+        assert_eq!(route(&Method::GET, "/2015-03-31/functions"), Route::ListFunctions);
+        for path in ["/2015-03-31/functions/f/invocations/more", "/2099-12-31/functions/f/anything"] {
+            assert_eq!(route(&Method::POST, path), Route::Function(Operation::Unknown, "f".into()));
+        }
         for path in [
-            "/2015-03-31/functions",
-            "/2015-03-31/functions/f/invocations/more",
-            "/2021-11-15/functions/f/response-streaming-invocations",
+            "/2099-12-31/functions",
+            "/2018-10-31/layers",
+            "/2016-08-19/account-settings",
             "/2015-03-31//event-source-mappings",
             "/2017-03-31/tags",
         ] {
@@ -213,7 +223,7 @@ mod tests {
         ] {
             assert_eq!(route(&Method::GET, path), Route::Dots, "{path}");
         }
-        assert_eq!(route(&Method::GET, "/2015-03-31/functions/..."), Route::Upstream);
+        assert_eq!(route(&Method::GET, "/2015-03-31/functions/..."), Route::Function(Operation::Get, "...".into()));
     }
 
     #[test]

@@ -213,7 +213,19 @@ impl Api {
         };
         let serving = serve(listener, status.clone(), Some(api), CancellationToken::new());
         tasks.spawn(async move { serving.await.unwrap() });
-        Self { address, world, status, configs, policies, queue, remote, under_way, _events: events, carries_out, tasks }
+        Self {
+            address,
+            world,
+            status,
+            configs,
+            policies,
+            queue,
+            remote,
+            under_way,
+            _events: events,
+            carries_out,
+            tasks,
+        }
     }
 
     /// Sends a request, headers and all, and gives what comes back.

@@ -74,6 +74,10 @@ impl Query {
 
     /// The same query for what of the page is the upstream's. `room` is what the local functions leave of it.
     fn for_upstream(&self, query: &str, room: usize) -> String {
+        let is_ours = self.marker.as_ref().is_some_and(|marker| marker.starts_with(OURS));
+        if !is_ours && room == self.length() {
+            return query.to_owned();
+        }
         let mut asked = form_urlencoded::Serializer::new(String::new());
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
@@ -106,33 +110,35 @@ pub async fn list(front: &Front, query: &str, request: Request, patience: Patien
     for local in &chosen {
         shown.push(show(front, functions, local, asked.has_versions).await?);
     }
-    match (endpoint, marker) {
-        (Some(_), Some(marker)) if has_more || room == 0 => {
-            Ok(answer(StatusCode::OK, &json!({ "NextMarker": marker, "Functions": shown })))
-        }
-        (None, Some(marker)) if has_more => {
-            Ok(answer(StatusCode::OK, &json!({ "NextMarker": marker, "Functions": shown })))
-        }
-        (None, _) => Ok(answer(StatusCode::OK, &json!({ "Functions": shown }))),
-        (Some(endpoint), _) => {
-            let request = for_upstream(request, &asked.for_upstream(query, room))?;
-            let answered = front.upstream.pass_on(Some(endpoint.clone()), request, patience).await?;
-            if answered.status() != StatusCode::OK {
-                return Ok(answered);
-            }
-            let unreadable = |reason: &str| {
-                ApiError::bad_gateway(format!(
-                    "The Lambda endpoint {endpoint} that Pelton passes requests on to answers ListFunctions with what \
-                     can't be read: {reason}"
-                ))
-            };
-            let body = axum::body::to_bytes(answered.into_body(), LONGEST_ANSWER).await;
-            let body = body.map_err(|error| unreadable(&error.to_string()))?;
-            let page: Value = serde_json::from_slice(&body).map_err(|error| unreadable(&error.to_string()))?;
-            let page = merged(page, shown, functions).ok_or_else(|| unreadable("it has no Functions."))?;
-            Ok(answer(StatusCode::OK, &page))
-        }
+    let Some(endpoint) = endpoint else { return Ok(ours(shown, marker.filter(|_| has_more))) };
+    if let Some(marker) = marker.filter(|_| has_more || room == 0) {
+        return Ok(ours(shown, Some(marker)));
     }
+    let request = for_upstream(request, &asked.for_upstream(query, room))?;
+    let answered = front.upstream.pass_on(Some(endpoint.clone()), request, patience).await?;
+    if answered.status() != StatusCode::OK {
+        return Ok(answered);
+    }
+    let unreadable = |reason: &str| {
+        ApiError::bad_gateway(format!(
+            "The Lambda endpoint {endpoint} that Pelton passes requests on to answers ListFunctions with what can't be \
+             read: {reason}"
+        ))
+    };
+    let body = axum::body::to_bytes(answered.into_body(), LONGEST_ANSWER).await;
+    let body = body.map_err(|error| unreadable(&error.to_string()))?;
+    let page: Value = serde_json::from_slice(&body).map_err(|error| unreadable(&error.to_string()))?;
+    let page = merged(page, shown, functions).ok_or_else(|| unreadable("it has no Functions."))?;
+    Ok(answer(StatusCode::OK, &page))
+}
+
+/// A page without any of the upstream's.
+fn ours(shown: Vec<Value>, marker: Option<String>) -> Response {
+    let page = match marker {
+        None => json!({ "Functions": shown }),
+        Some(marker) => json!({ "NextMarker": marker, "Functions": shown }),
+    };
+    answer(StatusCode::OK, &page)
 }
 
 async fn show(
