@@ -219,5 +219,9 @@ fn check_revision(function: &LocalFunction, arn: &Arn, revision: u64, wanted: Op
 
 fn unavailable(error: &StoreError) -> ApiError {
     tracing::error!(%error, "policies could not be read or kept");
-    ApiError::unavailable(format!("Policies can't be read or kept: {error}"))
+    let message = format!("Policies can't be read or kept: {error}");
+    match error {
+        StoreError::Unavailable(_) | StoreError::LeaseLost { .. } => ApiError::unavailable(message),
+        StoreError::Refused(_) => ApiError::service(message),
+    }
 }

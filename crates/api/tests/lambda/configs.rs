@@ -1,6 +1,5 @@
 //! Event invoke configs: their shapes, what puts and updates do, and for which events they count (spec 11).
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
 use crate::invoke::refused;
+use crate::slow::Slow;
 use crate::support::{Answer, Api, LIMIT};
 
 pub const QUEUE: &str = "arn:aws:sqs:us-east-1:111111111111:reports";
@@ -209,37 +209,6 @@ async fn they_survive_restarts_and_are_shared() {
     assert_eq!(update(&second, "remote", json!({ "MaximumEventAgeInSeconds": 60 })).await.status, 200);
     let both = json!({ "MaximumRetryAttempts": 1, "MaximumEventAgeInSeconds": 60 });
     assert_eq!(shown(&get(&first, "remote").await), config("remote:$LATEST", json!({}), json!({}), both));
-}
-
-/// A store whose next reads each wait, with what they found, for whoever else is at their barrier.
-#[derive(Default)]
-struct Slow {
-    store: MemoryStore,
-    barriers: Mutex<VecDeque<Arc<Barrier>>>,
-}
-
-#[async_trait]
-impl Documents for Slow {
-    async fn put_document(&self, kind: &str, key: &str, text: &str, replaces: u64) -> Result<bool, StoreError> {
-        self.store.put_document(kind, key, text, replaces).await
-    }
-
-    async fn document(&self, kind: &str, key: &str) -> Result<Option<Document>, StoreError> {
-        let found = self.store.document(kind, key).await;
-        let barrier = self.barriers.lock().unwrap().pop_front();
-        if let Some(barrier) = barrier {
-            barrier.wait().await;
-        }
-        found
-    }
-
-    async fn documents(&self, kind: &str) -> Result<Vec<Document>, StoreError> {
-        self.store.documents(kind).await
-    }
-
-    async fn delete_document(&self, kind: &str, key: &str) -> Result<(), StoreError> {
-        self.store.delete_document(kind, key).await
-    }
 }
 
 /// Of two changes at a time none is lost.

@@ -15,6 +15,7 @@ mod passing;
 mod policies;
 mod refusals;
 mod shapes;
+mod slow;
 mod support;
 mod tags;
 mod upstream;
