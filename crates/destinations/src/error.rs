@@ -55,6 +55,11 @@ pub fn failed(destination: &Arn, kind: ErrorKind, message: String) -> Destinatio
     DestinationError { destination: destination.to_string(), message, kind }
 }
 
+/// A message that can't be put together.
+pub fn unwritable(destination: &Arn, error: &impl std::fmt::Display) -> Rejection {
+    Rejection::Other(failed(destination, ErrorKind::Payload, format!("the message can't be put together: {error}")))
+}
+
 /// The services say it with codes as general as `InvalidParameterValue`, so the sentence decides.
 fn speaks_of_size(code: &str, message: &str) -> bool {
     const SENTENCES: [&str; 5] =

@@ -3,13 +3,14 @@ use async_trait::async_trait;
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
-use pelton_core::{Arn, DestinationError, ErrorKind, ExecutionRecord};
+use pelton_core::{Arn, DestinationError, ErrorKind, ExecutionRecord, Origin};
 
 use crate::error::{Rejection, failed, rejection};
 use crate::size::Channel;
 
 /// Lambda quota "Invocation payload", asynchronous: 1 MiB. Where it is less, Lambda's refusal says so.
-const LIMIT: usize = 1_048_576;
+pub const LIMIT: usize = 1_048_576;
+const TRACE_HEADER: &str = "x-amzn-trace-id";
 
 /// A function, a version or an alias.
 #[derive(Debug)]
@@ -34,13 +35,24 @@ impl Channel for Function {
         Ok(LIMIT)
     }
 
-    async fn send(&self, _: &ExecutionRecord, json: &str) -> Result<(), Rejection> {
+    async fn send(&self, record: &ExecutionRecord, json: &str) -> Result<(), Rejection> {
+        let trace = match &record.origin {
+            Origin::Event { trace } => Some(trace.next_hop()),
+            Origin::Mapping { .. } => None,
+        };
         let invoked = self
             .client
             .invoke()
             .function_name(self.arn.to_string())
             .invocation_type(InvocationType::Event)
             .payload(Blob::new(json))
+            .customize()
+            .mutate_request(move |request| {
+                // Should it be no header, Lambda begins a trace of its own.
+                if let Some(trace) = &trace {
+                    let _unusable = request.headers_mut().try_insert(TRACE_HEADER, trace.as_str().to_owned());
+                }
+            })
             .send()
             .await
             .map_err(|error| rejection(&self.arn, "Invoke", &error))?;

@@ -1,16 +1,20 @@
 //! Delivers execution records to SQS queues, SNS topics, EventBridge buses, Lambda functions and S3 buckets.
 //!
 //! Each kind of destination is one file that knows how to wrap a record (spec 8.2 and 10.2) and how large it may be;
-//! `size.rs` makes a record fit, `s3.rs` is also where records go that are too large for their destination.
+//! `size.rs` makes a record fit, `s3.rs` is also where records go that are too large for their destination. Dead-letter
+//! queues get another thing, `letter.rs`, through the same queues and topics.
 use std::sync::Arc;
 
 use pelton_core::{Arn, Destination, DestinationArn};
 
 mod clients;
+mod dead_letter;
 mod error;
 mod eventbridge;
 mod identity;
 mod lambda;
+mod letter;
+mod local;
 mod omission;
 mod s3;
 mod size;
@@ -18,6 +22,8 @@ mod sns;
 mod sqs;
 
 pub use clients::Clients;
+pub use dead_letter::{DeadLetterError, connect_dead_letter_queue};
+pub use local::{Accept, connect_local};
 
 use size::Fitting;
 

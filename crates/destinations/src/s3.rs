@@ -51,8 +51,8 @@ impl Destination for Bucket {
 
 /// `aws/lambda/<mapping>/<shard>/<YYYY/MM/DD>/<YYYY-MM-DDTHH.MM.SS>-<UUID>`; the source's name stands in place of the
 /// shard where the record is of a batch of messages. That of an asynchronous invocation is
-/// `aws/lambda/async/<function>/<YYYY/MM/DD>/<YYYY-MM-DDTHH.MM.SS>-<UUID>`. AWS's UUID is random; this one is the record's, so that a repeated
-/// delivery leaves one object.
+/// `aws/lambda/async/<function>/<YYYY/MM/DD>/<YYYY-MM-DDTHH.MM.SS>-<UUID>`. AWS's UUID is random; this one is the
+/// record's, so that a repeated delivery leaves one object.
 fn key(record: &ExecutionRecord) -> Result<String, jiff::Error> {
     let at: jiff::Timestamp = record.timestamp.parse()?;
     let (day, second) = (at.strftime("%Y/%m/%d"), at.strftime("%Y-%m-%dT%H.%M.%S"));

@@ -87,7 +87,7 @@ impl<C: Channel> Destination for Fitting<C> {
 
 /// SQS, and what it feeds, refuse U+FFFE and U+FFFF. In JSON they stand inside strings only, where an escape means the
 /// same.
-fn sendable(json: String) -> String {
+pub fn sendable(json: String) -> String {
     if json.contains(['\u{fffe}', '\u{ffff}']) {
         json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
     } else {

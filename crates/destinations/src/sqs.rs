@@ -1,13 +1,16 @@
-//! An SQS queue: the message body is the record (spec 8.2).
+//! An SQS queue: the message body is the record (spec 8.2), or a dead letter.
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::QueueAttributeName;
+use aws_sdk_sqs::operation::send_message::builders::SendMessageFluentBuilder;
+use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName};
 use pelton_core::{Arn, DestinationError, ErrorKind, ExecutionRecord};
 
-use crate::error::{Rejection, failed, rejection};
+use crate::dead_letter::Mailbox;
+use crate::error::{Rejection, failed, rejection, unwritable};
 use crate::identity;
+use crate::letter::Letter;
 use crate::size::Channel;
 
 /// `MaximumMessageSize` of a queue that doesn't say: 256 KiB, SQS's limit until August 2025.
@@ -71,13 +74,24 @@ impl Queue {
         Ok(known)
     }
 
-    async fn send_to(&self, queue: &Known, record: &ExecutionRecord, json: &str) -> Result<(), Rejection> {
-        let mut message = self.client.send_message().queue_url(&queue.url).message_body(json);
-        if self.arn.resource().ends_with(".fifo") {
-            message =
-                message.message_group_id(record.group()).message_deduplication_id(identity::id(record).to_string());
+    async fn send_message(&self, message: SendMessageFluentBuilder) -> Result<(), Rejection> {
+        let queue = match self.known() {
+            Some(queue) => queue,
+            None => self.look_up().await?,
+        };
+        let sent = self.send_to(&queue, message.clone()).await;
+        if !matches!(sent, Err(Rejection::Missing(_))) {
+            return sent;
         }
-        message.send().await.map_err(|error| rejection(&self.arn, "SendMessage", &error))?;
+        // Gone, or deleted and created again under another URL. Looked up again once; if that fails, it stays forgotten.
+        self.remember(None);
+        let queue = self.look_up().await?;
+        self.send_to(&queue, message).await
+    }
+
+    async fn send_to(&self, queue: &Known, message: SendMessageFluentBuilder) -> Result<(), Rejection> {
+        let sent = message.queue_url(&queue.url).send().await;
+        sent.map_err(|error| rejection(&self.arn, "SendMessage", &error))?;
         Ok(())
     }
 }
@@ -96,17 +110,24 @@ impl Channel for Queue {
     }
 
     async fn send(&self, record: &ExecutionRecord, json: &str) -> Result<(), Rejection> {
-        let queue = match self.known() {
-            Some(queue) => queue,
-            None => self.look_up().await?,
-        };
-        let sent = self.send_to(&queue, record, json).await;
-        if !matches!(sent, Err(Rejection::Missing(_))) {
-            return sent;
+        let mut message = self.client.send_message().message_body(json);
+        if self.arn.resource().ends_with(".fifo") {
+            message =
+                message.message_group_id(record.group()).message_deduplication_id(identity::id(record).to_string());
         }
-        // Gone, or deleted and created again under another URL. Looked up again once; if that fails, it stays forgotten.
-        self.remember(None);
-        let queue = self.look_up().await?;
-        self.send_to(&queue, record, json).await
+        self.send_message(message).await
+    }
+}
+
+#[async_trait]
+impl Mailbox for Queue {
+    async fn post(&self, letter: &Letter) -> Result<(), Rejection> {
+        let mut message = self.client.send_message().message_body(&letter.event);
+        for attribute in &letter.attributes {
+            let value = MessageAttributeValue::builder().data_type(attribute.data_type).string_value(&attribute.value);
+            let value = value.build().map_err(|error| unwritable(&self.arn, &error))?;
+            message = message.message_attributes(attribute.name, value);
+        }
+        self.send_message(message).await
     }
 }
