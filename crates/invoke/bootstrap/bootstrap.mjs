@@ -96,6 +96,7 @@ async function load(name) {
 
 function makeContext(headers) {
   const deadline = Number(headers["lambda-runtime-deadline-ms"]);
+  const clientContext = headers["lambda-runtime-client-context"];
   return {
     callbackWaitsForEmptyEventLoop: true,
     functionName: environment.AWS_LAMBDA_FUNCTION_NAME,
@@ -106,7 +107,7 @@ function makeContext(headers) {
     logGroupName: environment.AWS_LAMBDA_LOG_GROUP_NAME,
     logStreamName: environment.AWS_LAMBDA_LOG_STREAM_NAME,
     identity: undefined,
-    clientContext: undefined,
+    clientContext: clientContext === undefined ? undefined : JSON.parse(clientContext),
     getRemainingTimeInMillis: () => Math.max(0, deadline - Date.now()),
   };
 }

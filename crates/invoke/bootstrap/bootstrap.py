@@ -78,6 +78,26 @@ class Identity:
     cognito_identity_pool_id = None
 
 
+class Client:
+    """The app that a mobile SDK speaks for."""
+
+    FIELDS = ("installation_id", "app_title", "app_version_name", "app_version_code", "app_package_name")
+
+    def __init__(self, values):
+        for field in self.FIELDS:
+            setattr(self, field, values.get(field))
+
+
+class ClientContext:
+    """What the caller sent beside the event. A part that wasn't sent is None."""
+
+    def __init__(self, values):
+        client = values.get("client")
+        self.client = None if client is None else Client(client)
+        self.custom = values.get("custom")
+        self.env = values.get("env")
+
+
 class Context:
     """What a handler gets as its second argument."""
 
@@ -90,7 +110,8 @@ class Context:
         self.log_group_name = os.environ["AWS_LAMBDA_LOG_GROUP_NAME"]
         self.log_stream_name = os.environ["AWS_LAMBDA_LOG_STREAM_NAME"]
         self.identity = Identity()
-        self.client_context = None
+        client_context = headers.get("Lambda-Runtime-Client-Context")
+        self.client_context = ClientContext(json.loads(client_context)) if client_context else None
         self.tenant_id = None
         self._deadline_ms = int(headers["Lambda-Runtime-Deadline-Ms"])
 

@@ -2,8 +2,10 @@
 
 mod lambda;
 mod process;
+mod reserved;
 
 pub use lambda::LambdaInvoker;
 pub use process::{
     Launch, MAXIMUM_RESPONSE_BYTES, ProcessFunction, ProcessSettings, ProcessStatus, Runtime, RuntimeError, StartError,
 };
+pub use reserved::Reserved;

@@ -9,10 +9,12 @@
 
 mod bootstrap;
 mod child;
+mod client_context;
 mod environment;
 mod failure;
 mod function;
 mod locate;
+mod log_tail;
 mod output;
 mod phase;
 mod program;

@@ -1,15 +1,21 @@
 //! Against a server that answers what real ones answer on a bad day.
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use aws_sdk_lambda::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_lambda::{Client, Config};
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextMut;
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::Response as HttpResponse;
+use axum::http::{HeaderMap, Response as HttpResponse};
 use bytes::Bytes;
-use pelton_core::{ErrorKind, FunctionName, InvokeError, Invoker as _, Response};
+use pelton_core::{Call, ErrorKind, FunctionName, InvokeError, Invoker as _, Response};
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -41,11 +47,20 @@ struct Server {
 
 impl Server {
     async fn start(answer: impl Fn() -> HttpResponse<Body> + Clone + Send + Sync + 'static) -> Self {
+        Self::start_with(answer, |_| {}).await
+    }
+
+    /// Shows the headers of each request.
+    async fn start_with(
+        answer: impl Fn() -> HttpResponse<Body> + Clone + Send + Sync + 'static,
+        show: impl Fn(&HeaderMap) + Clone + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (sender, requests) = tokio::sync::mpsc::channel(64);
         let router = Router::new().fallback(move |request: Request| {
             let (sender, answer) = (sender.clone(), answer.clone());
+            show(request.headers());
             async move {
                 let invocation_type = request.headers()["x-amz-invocation-type"].to_str().unwrap();
                 sender.send(format!("{} {} {invocation_type}", request.method(), request.uri())).await.unwrap();
@@ -105,6 +120,68 @@ async fn sends_the_name_as_written_and_reads_the_answer() {
         let request = server.requests.recv().await.unwrap();
         assert_eq!(request, format!("POST /2015-03-31/functions/{path}/invocations RequestResponse"));
     }
+}
+
+/// Sets the header that the SDK sets from Pelton's own environment, at the same moment.
+#[derive(Debug)]
+struct OwnTrace;
+
+#[dyn_dispatch_hint]
+impl Intercept for OwnTrace {
+    fn name(&self) -> &'static str {
+        "OwnTrace"
+    }
+
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        context.request_mut().headers_mut().insert("x-amzn-trace-id", "Root=1-of-pelton");
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn sends_what_belongs_to_the_call_and_reads_the_log() {
+    let seen: Arc<Mutex<Vec<HeaderMap>>> = Arc::default();
+    let (server, seen) = {
+        let headers = Arc::clone(&seen);
+        let answer = || HttpResponse::builder().header("x-amz-log-result", "U1RBUlQK").body(Body::from("1")).unwrap();
+        (Server::start_with(answer, move |request| headers.lock().unwrap().push(request.clone())).await, seen)
+    };
+    let function: FunctionName = "work".parse().unwrap();
+    let config = client(server.port).config().to_builder().interceptor(OwnTrace).build();
+    for client in [client(server.port), Client::from_conf(config)] {
+        let call = Call {
+            payload: Bytes::from_static(b"{}"),
+            request_id: Some(uuid::Uuid::new_v4()),
+            trace_header: Some("Root=1-5f-9c;Lineage=1:pelton:3".into()),
+            client_context: Some("eyJhIjoxfQ==".into()),
+            wants_log: true,
+        };
+        let response = LambdaInvoker::new(client).call(&function, call).await.unwrap();
+        assert_eq!(response.log_tail.as_deref(), Some(&b"START\n"[..]));
+        let headers = seen.lock().unwrap().pop().unwrap();
+        assert_eq!(headers.get_all("x-amzn-trace-id").iter().collect::<Vec<_>>(), ["Root=1-5f-9c;Lineage=1:pelton:3"]);
+        assert_eq!(headers["x-amz-client-context"], "eyJhIjoxfQ==");
+        assert_eq!(headers["x-amz-log-type"], "Tail");
+    }
+
+    let response = invoke(client(server.port), "work").await.unwrap();
+    assert_eq!(response.log_tail.as_deref(), Some(&b"START\n"[..]), "what comes unasked does no harm");
+    let headers = seen.lock().unwrap().pop().unwrap();
+    for name in ["x-amzn-trace-id", "x-amz-client-context", "x-amz-log-type"] {
+        assert_eq!(headers.get(name), None, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_is_no_base64_is_none() {
+    let answer = || HttpResponse::builder().header("x-amz-log-result", "no Base64!").body(Body::from("1")).unwrap();
+    let server = Server::start(answer).await;
+    assert_eq!(invoke(client(server.port), "work").await.unwrap().log_tail, None);
 }
 
 #[tokio::test]

@@ -4,11 +4,11 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::process::{Child as TokioChild, Command};
+use tokio::process::{Child as TokioChild, ChildStderr, ChildStdout, Command};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::output::{CurrentRequest, forward};
+use super::output::Output;
 
 /// How long output is read on after the process has ended. Only a grandchild that left the process group can keep the
 /// pipe open for longer.
@@ -19,23 +19,27 @@ const OUTPUT_DRAIN: Duration = Duration::from_secs(1);
 pub struct Child {
     child: TokioChild,
     group: Group,
-    output: JoinSet<()>,
+    readers: JoinSet<()>,
 }
 
 impl Child {
-    /// Starts the command with its output going to the log.
-    pub fn start(mut command: Command, function: &str, request: &CurrentRequest) -> io::Result<Self> {
+    /// Starts the command with its output going where `output` says.
+    pub fn start(mut command: Command, output: &mut Output) -> io::Result<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
         let mut child = command.spawn()?;
         let group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
-        let mut output = JoinSet::new();
-        if let Some(pipe) = child.stdout.take() {
-            output.spawn(forward(pipe, "stdout", function.to_owned(), request.clone()));
+        let mut readers = JoinSet::new();
+        let pipes = [
+            ("stdout", child.stdout.take().map(ChildStdout::into_owned_fd)),
+            ("stderr", child.stderr.take().map(ChildStderr::into_owned_fd)),
+        ];
+        for (name, pipe) in pipes {
+            if let Some(pipe) = pipe {
+                let stream = output.attach(name, pipe?)?;
+                readers.spawn(async move { stream.forward().await });
+            }
         }
-        if let Some(pipe) = child.stderr.take() {
-            output.spawn(forward(pipe, "stderr", function.to_owned(), request.clone()));
-        }
-        Ok(Self { child, group, output })
+        Ok(Self { child, group, readers })
     }
 
     /// Waits for the process to end by itself. Cancel safe.
@@ -55,8 +59,8 @@ impl Child {
         // An error means that somebody else has reaped it.
         let _reaped = self.child.wait().await;
         self.group.0 = None;
-        let output = &mut self.output;
-        let _drained = timeout(OUTPUT_DRAIN, async { while output.join_next().await.is_some() {} }).await;
+        let readers = &mut self.readers;
+        let _drained = timeout(OUTPUT_DRAIN, async { while readers.join_next().await.is_some() {} }).await;
     }
 }
 

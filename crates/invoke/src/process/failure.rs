@@ -10,6 +10,8 @@ use serde_json::value::RawValue;
 /// The most a function may return: 6 MiB and 100 bytes of JSON (quota "Invocation payload", spec 13).
 pub const MAXIMUM_RESPONSE_BYTES: usize = 6_291_556;
 
+const EXIT_ERROR: &str = "Runtime.ExitError";
+
 /// What a function error looks like before it is known which invocation gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
@@ -26,11 +28,10 @@ pub enum Failure {
 impl Failure {
     /// The payload of the invocation that gets this failure.
     pub fn payload(&self, request_id: &str) -> Bytes {
-        let sandbox = |error_type: &str, message: String| json!({"errorType": error_type, "errorMessage": format!("RequestId: {request_id} Error: {message}")});
         let object = match self {
-            Self::Exited(status) => sandbox("Runtime.ExitError", describe_exit(*status)),
-            Self::TimedOut(limit) => {
-                sandbox("Sandbox.Timedout", format!("Task timed out after {:.2} seconds", limit.as_secs_f64()))
+            Self::Exited(_) => json!({"errorType": EXIT_ERROR, "errorMessage": self.sandbox_message(request_id)}),
+            Self::TimedOut(_) => {
+                json!({"errorType": "Sandbox.Timedout", "errorMessage": self.sandbox_message(request_id)})
             }
             Self::ResponseTooLarge => json!({
                 "errorType": "Function.ResponseSizeTooLarge",
@@ -41,6 +42,34 @@ impl Failure {
             Self::Reported(body) => return body.clone(),
         };
         Bytes::from(object.to_string())
+    }
+
+    /// What Lambda writes into the invocation's log, for want of a process that could.
+    pub fn log_line(&self, request_id: &str) -> Option<String> {
+        let message = self.sandbox_message(request_id)?;
+        match self {
+            Self::Exited(_) => Some(format!("{message}\n{EXIT_ERROR}\n")),
+            _ => Some(format!("{message}\n")),
+        }
+    }
+
+    /// What the `REPORT` line of the invocation's log ends with.
+    pub fn report_status(&self) -> Option<String> {
+        match self {
+            Self::Exited(_) => Some(format!("Status: error\tError Type: {EXIT_ERROR}")),
+            Self::TimedOut(_) => Some("Status: timeout".to_owned()),
+            Self::ResponseTooLarge | Self::Reported(_) => None,
+        }
+    }
+
+    /// In Lambda's words, where Lambda speaks for the process.
+    fn sandbox_message(&self, request_id: &str) -> Option<String> {
+        let message = match self {
+            Self::Exited(status) => describe_exit(*status),
+            Self::TimedOut(limit) => format!("Task timed out after {:.2} seconds", limit.as_secs_f64()),
+            Self::ResponseTooLarge | Self::Reported(_) => return None,
+        };
+        Some(format!("RequestId: {request_id} Error: {message}"))
     }
 
     /// For logs and status.

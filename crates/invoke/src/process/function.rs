@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pelton_core::{Arn, Call, ErrorKind, FunctionName, InvokeError, Invoker, Response};
+use pelton_core::{Arn, Call, ErrorKind, FunctionName, InvokeError, Invoker, Response, TraceHeader};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
@@ -11,6 +11,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use super::client_context;
 use super::failure::MAXIMUM_RESPONSE_BYTES;
 use super::program::Program;
 use super::queue::{Invocation, Queue};
@@ -172,12 +173,16 @@ impl ProcessFunction {
     /// Dropping the future withdraws an invocation that no process has taken; one that is running runs on.
     pub async fn call(&self, function: &FunctionName, call: Call) -> Result<Response, InvokeError> {
         let error = |kind, message: String| InvokeError { function: function.as_str().to_owned(), message, kind };
-        let Call { payload, request_id, .. } = call;
+        let Call { payload, request_id, trace_header, client_context, wants_log } = call;
         if payload.len() > MAXIMUM_EVENT_BYTES {
             let message =
                 format!("the event has {} bytes, a function takes at most {MAXIMUM_EVENT_BYTES}", payload.len());
             return Err(error(ErrorKind::Payload, message));
         }
+        let no_context =
+            || error(ErrorKind::Payload, "Client context must be a valid Base64-encoded JSON object.".to_owned());
+        let client_context = client_context.map(|base64| client_context::decode(&base64).ok_or_else(no_context));
+        let client_context = client_context.transpose()?;
         let function_arn = function.arn(&self.arn).map_err(|cause| error(ErrorKind::Refused, cause.to_string()))?;
         let stopped = || error(ErrorKind::Transient, "the function is being shut down".to_owned());
         let _entry = tokio::select! {
@@ -187,7 +192,16 @@ impl ProcessFunction {
 
         let request_id = request_id.unwrap_or_else(Uuid::new_v4).to_string();
         let ((taken, mut was_taken), (answer, answered)) = (oneshot::channel(), oneshot::channel());
-        let invocation = Invocation { request_id: request_id.clone(), function_arn, payload, answer };
+        let trace = trace_header.map(|header| TraceHeader::received(Some(&header)));
+        let invocation = Invocation {
+            request_id: request_id.clone(),
+            function_arn,
+            trace,
+            client_context,
+            wants_log,
+            payload,
+            answer,
+        };
         self.shared.queue.push(invocation, taken);
         let withdrawal = Withdrawal { queue: &self.shared.queue, request_id: &request_id };
         let longest_wait = self.shared.settings.timeout.max(INITIALISATION_LIMIT);
@@ -210,7 +224,7 @@ impl ProcessFunction {
             executed_version: "$LATEST".to_owned(),
             function_error: answer.function_error.map(str::to_owned),
             payload: answer.payload,
-            log_tail: None,
+            log_tail: answer.log_tail,
         })
     }
 

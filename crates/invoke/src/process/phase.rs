@@ -8,6 +8,7 @@ use super::runtime_api::Delivery;
 use super::status::Mark;
 
 /// The states of [`super::worker`]'s picture. A deadline is when the process is taken to hang.
+#[expect(clippy::large_enum_variant, reason = "there is one for each process")]
 pub enum Phase {
     /// Started, and not yet heard of.
     Initialising { deadline: Instant },

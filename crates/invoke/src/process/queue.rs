@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use pelton_core::Arn;
+use pelton_core::{Arn, TraceHeader};
 use tokio::sync::{Semaphore, oneshot};
 
 /// One invocation, and where its answer goes.
@@ -11,6 +11,11 @@ use tokio::sync::{Semaphore, oneshot};
 pub struct Invocation {
     pub request_id: String,
     pub function_arn: Arn,
+    /// `None`: a new trace.
+    pub trace: Option<TraceHeader>,
+    /// JSON, in characters that a header may hold.
+    pub client_context: Option<String>,
+    pub wants_log: bool,
     pub payload: Bytes,
     pub answer: oneshot::Sender<Answer>,
 }
@@ -21,6 +26,8 @@ pub struct Answer {
     /// `Unhandled` if the function failed.
     pub function_error: Option<&'static str>,
     pub payload: Bytes,
+    /// If it was wanted.
+    pub log_tail: Option<Bytes>,
 }
 
 #[derive(Debug)]
@@ -107,6 +114,9 @@ mod tests {
         let invocation = Invocation {
             request_id: request_id.into(),
             function_arn: "arn:aws:lambda:us-east-1:000000000000:function:f".parse().unwrap(),
+            trace: None,
+            client_context: None,
+            wants_log: false,
             payload: Bytes::from_static(b"{}"),
             answer: oneshot::channel().0,
         };

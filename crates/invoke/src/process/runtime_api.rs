@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
@@ -35,6 +35,8 @@ pub struct Delivery {
     pub function_arn: String,
     pub deadline_milliseconds: i64,
     pub trace_id: String,
+    /// JSON, in characters that a header may hold.
+    pub client_context: Option<String>,
     pub payload: Bytes,
 }
 
@@ -84,7 +86,11 @@ async fn next(State(calls): State<mpsc::Sender<Call>>) -> Response {
         ("lambda-runtime-invoked-function-arn", delivery.function_arn),
         ("lambda-runtime-trace-id", delivery.trace_id),
     ];
-    (headers, delivery.payload).into_response()
+    let mut response = (headers, delivery.payload).into_response();
+    if let Some(Ok(client_context)) = delivery.client_context.map(HeaderValue::try_from) {
+        response.headers_mut().insert("lambda-runtime-client-context", client_context);
+    }
+    response
 }
 
 async fn response(State(calls): State<mpsc::Sender<Call>>, request_id: RequestId, body: Body) -> Response {

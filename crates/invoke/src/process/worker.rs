@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::child::Child;
 use super::failure::Failure;
 use super::function::Shared;
-use super::output::CurrentRequest;
+use super::output::Output;
 use super::phase::{Ended, Phase};
 use super::queue::{Answer, Invocation};
 use super::runtime_api::{Call, Delivery, Verdict};
@@ -47,7 +47,7 @@ pub struct Worker {
     deaths_in_a_row: u32,
     starts: u64,
     initialisation_limit: Duration,
-    request: CurrentRequest,
+    output: Output,
 }
 
 /// Why a process is at its end, and how gently it is ended.
@@ -63,6 +63,7 @@ enum End {
 impl Worker {
     pub fn new(shared: Arc<Shared>, number: usize, runtime_api: SocketAddr, calls: mpsc::Receiver<Call>) -> Self {
         let code = shared.code.subscribe();
+        let output = Output::new(&shared.settings.name);
         Self {
             shared,
             number,
@@ -73,7 +74,7 @@ impl Worker {
             deaths_in_a_row: 0,
             starts: 0,
             initialisation_limit: INITIALISATION_LIMIT,
-            request: CurrentRequest::default(),
+            output,
         }
     }
 
@@ -102,9 +103,10 @@ impl Worker {
         self.starts += 1;
         let settings = &self.shared.settings;
         let command = self.shared.program.command(settings, self.number, self.runtime_api);
-        let mut child = match Child::start(command, &settings.name, &self.request) {
+        let mut child = match Child::start(command, &mut self.output) {
             Ok(child) => child,
             Err(error) => {
+                self.output.detach();
                 self.complain(format!("could not be started: {error}"));
                 return End::Died;
             }
@@ -118,6 +120,7 @@ impl Worker {
             End::Died => Duration::ZERO,
         };
         child.end(grace).await;
+        self.output.detach();
         end
     }
 
@@ -194,10 +197,11 @@ impl Worker {
             deadline_milliseconds: now
                 .as_millisecond()
                 .saturating_add(i64::try_from(limit.as_millis()).unwrap_or(i64::MAX)),
-            trace_id: trace_id(now.as_second()),
+            trace_id: invocation.trace.as_ref().map_or_else(|| trace_id(now.as_second()), ToString::to_string),
+            client_context: invocation.client_context.clone(),
             payload: invocation.payload.clone(),
         };
-        self.request.set(&invocation.request_id);
+        self.output.begin(&invocation.request_id, invocation.wants_log);
         match next.send(delivery) {
             Ok(()) => Phase::Busy { invocation, deadline: Instant::now() + limit, _mark: self.shared.board.busy() },
             Err(_) => self.settling(),
@@ -215,7 +219,19 @@ impl Worker {
         if outcome.is_ok() {
             self.shared.board.update(|status| status.last_error = None);
         }
-        give(invocation, outcome);
+        self.give(invocation, outcome);
+    }
+
+    fn give(&self, invocation: Invocation, outcome: Result<Bytes, Failure>) {
+        let log_tail = self.output.end(self.shared.settings.memory_size_megabytes, outcome.as_ref().err());
+        let answer = match outcome {
+            Ok(payload) => Answer { function_error: None, payload, log_tail },
+            Err(failure) => {
+                Answer { function_error: Some("Unhandled"), payload: failure.payload(&invocation.request_id), log_tail }
+            }
+        };
+        // The caller may have gone away, which changes nothing here.
+        let _gone = invocation.answer.send(answer);
     }
 
     fn forgive(&mut self) {
@@ -235,7 +251,7 @@ impl Worker {
         match phase {
             Phase::Busy { invocation, .. } => {
                 self.complain(format!("request {}: {}", invocation.request_id, failure.describe()));
-                give(invocation, Err(failure));
+                self.give(invocation, Err(failure));
             }
             Phase::Initialising { .. } | Phase::Failed { .. } => self.failed_to_initialise(failure),
             Phase::Idle { .. } | Phase::Settling { .. } => {
@@ -250,7 +266,7 @@ impl Worker {
             Phase::Busy { invocation, .. } => {
                 let failure = Failure::TimedOut(limit);
                 self.complain(format!("request {}: {}, killed", invocation.request_id, failure.describe()));
-                give(invocation, Err(failure));
+                self.give(invocation, Err(failure));
             }
             Phase::Initialising { .. } if self.initialisation_limit < limit => {
                 self.complain(format!(
@@ -278,8 +294,8 @@ impl Worker {
     fn failed_to_initialise(&mut self, failure: Failure) {
         self.complain(format!("initialisation failed: {}", failure.describe()));
         if let Some(invocation) = self.shared.queue.try_take() {
-            self.request.set(&invocation.request_id);
-            give(invocation, Err(failure));
+            self.output.begin(&invocation.request_id, invocation.wants_log);
+            self.give(invocation, Err(failure));
         }
     }
 
@@ -303,15 +319,6 @@ impl Worker {
             () = sleep(delay) => true,
         }
     }
-}
-
-fn give(invocation: Invocation, outcome: Result<Bytes, Failure>) {
-    let answer = match outcome {
-        Ok(payload) => Answer { function_error: None, payload },
-        Err(failure) => Answer { function_error: Some("Unhandled"), payload: failure.payload(&invocation.request_id) },
-    };
-    // The caller may have gone away, which changes nothing here.
-    let _gone = invocation.answer.send(answer);
 }
 
 fn reply(verdict: oneshot::Sender<Verdict>, answer: Verdict) {

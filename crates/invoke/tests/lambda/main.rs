@@ -9,7 +9,7 @@ use aws_sdk_lambda::config::Credentials;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{FunctionCode, Runtime, State};
 use bytes::Bytes;
-use pelton_core::{ErrorKind, InvokeError, Invoker as _, Response};
+use pelton_core::{Call, ErrorKind, InvokeError, Invoker as _, Response};
 use pelton_invoke::LambdaInvoker;
 use pelton_testkit::backend;
 use serde_json::{Value, json};
@@ -22,6 +22,7 @@ def handler(event, context):
         raise ValueError(event["fail"])
     if "size" in event:
         return "x" * event["size"]
+    print("at work")
     return {"event": event, "request_id": context.aws_request_id}
 "#;
 
@@ -110,6 +111,16 @@ async fn success_function_error_and_a_large_answer() {
 
     let response = invoke(&invoker, &name, r#"{"size":5000000}"#).await.unwrap();
     assert_eq!(response.payload.len(), 5_000_002);
+}
+
+#[tokio::test]
+async fn the_log_comes_to_who_asks() {
+    let client = client().await;
+    let name = function(&client).await.parse().unwrap();
+    let invoker = LambdaInvoker::new(client);
+    let call = Call { wants_log: true, ..Call::with(Bytes::from_static(b"{}")) };
+    let tail = invoker.call(&name, call).await.unwrap().log_tail.unwrap();
+    assert!(String::from_utf8_lossy(&tail).contains("at work"), "{tail:?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What a function prints goes to the log.
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use serde_json::Value;
 use tracing_subscriber::fmt::MakeWriter;
@@ -13,6 +13,10 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     fn listen(&self) -> tracing::subscriber::DefaultGuard {
+        // Without one for all threads, a thread on which nobody listens can switch a line off for those on which
+        // somebody does (tracing asks the current thread only while it knows of a single subscriber).
+        static EVERYWHERE: Once = Once::new();
+        EVERYWHERE.call_once(|| tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap());
         let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(self.clone()).finish();
         tracing::subscriber::set_default(subscriber)
     }

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a failed expectation is what a test is for")]
 
 mod awslambdaric;
+mod calls;
 mod clients;
+mod log_tail;
 mod logs;
 mod node;
 mod orphans;

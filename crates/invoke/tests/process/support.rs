@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use pelton_core::{FunctionName, InvokeError, Invoker as _, Response};
+use pelton_core::{Call, FunctionName, InvokeError, Invoker as _, Response};
 use pelton_invoke::{Launch, ProcessFunction, ProcessSettings, ProcessStatus};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -105,6 +105,11 @@ impl Deref for Started {
 pub async fn try_invoke(function: &Started, event: impl Into<Bytes>) -> Result<Response, InvokeError> {
     let name: FunctionName = function.name().parse().unwrap();
     function.invoke(&name, event.into()).await
+}
+
+pub async fn try_call(function: &Started, call: Call) -> Result<Response, InvokeError> {
+    let name: FunctionName = function.name().parse().unwrap();
+    function.call(&name, call).await
 }
 
 pub async fn invoke(function: &Started, event: impl Into<Bytes>) -> Response {
