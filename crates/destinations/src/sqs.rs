@@ -1,11 +1,14 @@
 //! An SQS queue: the message body is the record (spec 8.2), or a dead letter.
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::operation::send_message::builders::SendMessageFluentBuilder;
-use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName};
-use pelton_core::{Arn, DestinationError, ErrorKind, ExecutionRecord};
+use aws_sdk_sqs::types::{
+    MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue, QueueAttributeName,
+};
+use pelton_core::{Arn, DestinationError, ErrorKind, ExecutionRecord, Origin};
 
 use crate::dead_letter::Mailbox;
 use crate::error::{Rejection, failed, rejection, unwritable};
@@ -15,6 +18,8 @@ use crate::size::Channel;
 
 /// `MaximumMessageSize` of a queue that doesn't say: 256 KiB, SQS's limit until August 2025.
 const DEFAULT_LIMIT: usize = 262_144;
+
+type SystemAttributes = HashMap<MessageSystemAttributeNameForSends, MessageSystemAttributeValue>;
 
 /// A standard or FIFO queue.
 #[derive(Debug)]
@@ -115,8 +120,29 @@ impl Channel for Queue {
             message =
                 message.message_group_id(record.group()).message_deduplication_id(identity::id(record).to_string());
         }
-        self.send_message(message).await
+        self.send_message(message.set_message_system_attributes(trace_header(&self.arn, record)?)).await
     }
+}
+
+/// `AWSTraceHeader`, which Lambda's records of asynchronous invocations have (spec 10.2). SQS takes X-Ray's form only, so
+/// a caller's header of another form is left out: the record counts for more.
+fn trace_header(arn: &Arn, record: &ExecutionRecord) -> Result<Option<SystemAttributes>, Rejection> {
+    let Origin::Event { trace } = &record.origin else { return Ok(None) };
+    if !is_of_x_rays_form(trace.as_str()) {
+        return Ok(None);
+    }
+    let value = MessageSystemAttributeValue::builder().data_type("String").string_value(trace.next_hop().as_str());
+    let value = value.build().map_err(|error| unwritable(arn, &error))?;
+    Ok(Some(HashMap::from([(MessageSystemAttributeNameForSends::AwsTraceHeader, value)])))
+}
+
+/// `Root=1-<8 hex digits>-<24 hex digits>` somewhere.
+fn is_of_x_rays_form(header: &str) -> bool {
+    let is_hex = |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    header
+        .split(';')
+        .filter_map(|field| field.trim().strip_prefix("Root=1-"))
+        .any(|id| id.split_once('-').is_some_and(|(seconds, random)| is_hex(seconds, 8) && is_hex(random, 24)))
 }
 
 #[async_trait]
@@ -129,5 +155,21 @@ impl Mailbox for Queue {
             message = message.message_attributes(attribute.name, value);
         }
         self.send_message(message).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_x_rays_form() {
+        let root = "Root=1-67891233-abcdef012345678912345678";
+        for header in [root, &format!("Parent=5f; {root};Sampled=0"), &format!("{root};Lineage=1:fc3b:2")] {
+            assert!(is_of_x_rays_form(header), "{header}");
+        }
+        for header in ["", "Root=1-5f-9c", "Root=x", "Root=1-67891233-abcdef01234567891234567g", "Parent=1-67891233"] {
+            assert!(!is_of_x_rays_form(header), "{header}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::support::{Backend, CONDITIONS, Queue, batch_json, batches, name, on_b
 on_both!(detail_is_the_record, detail_is_the_record_of_a_batch, an_alias_stays_as_it_is);
 
 /// A bus whose every event goes to the queue.
-async fn bus(backend: &Backend, queue: &Queue) -> String {
+pub async fn bus(backend: &Backend, queue: &Queue) -> String {
     let (name, calls) = (name(), &backend.clients.eventbridge);
     let arn = calls.create_event_bus().name(&name).send().await.unwrap().event_bus_arn.unwrap();
     let rule = calls.put_rule().name(&name).event_bus_name(&name).event_pattern("{\"source\":[\"lambda\"]}");

@@ -1,9 +1,13 @@
 //! Every kind of destination on real backends: what arrives there, and what is said when nothing can.
 
 #[cfg(test)]
+mod asynchronous;
+#[cfg(test)]
 mod bucket;
 #[cfg(test)]
 mod bus;
+#[cfg(test)]
+mod dead_letters;
 #[cfg(test)]
 mod function;
 #[cfg(test)]

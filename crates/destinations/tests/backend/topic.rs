@@ -6,7 +6,7 @@ use crate::support::{Backend, CONDITIONS, Queue, batch_json, batches, name, on_b
 
 on_both!(message_is_the_record, message_is_the_record_of_a_batch, fifo_topic_gets_each_record_once);
 
-async fn topic(backend: &Backend, name: &str, queue: &Queue) -> String {
+pub async fn topic(backend: &Backend, name: &str, queue: &Queue) -> String {
     let mut create = backend.clients.sns.create_topic().name(name);
     if name.ends_with(".fifo") {
         create = create.attributes("FifoTopic", "true");
@@ -17,7 +17,7 @@ async fn topic(backend: &Backend, name: &str, queue: &Queue) -> String {
     arn
 }
 
-fn envelope(body: &str) -> Value {
+pub fn envelope(body: &str) -> Value {
     serde_json::from_str(body).expect("SNS sends its envelope")
 }
 
