@@ -1,5 +1,6 @@
 //! For experiments and tests: nothing survives.
 mod documents;
+mod events;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,6 +25,7 @@ struct Rows {
     shards: BTreeMap<StreamId, BTreeMap<PartitionId, ShardState>>,
     members: BTreeMap<MappingId, BTreeMap<OwnerId, u64>>,
     documents: documents::Documents,
+    events: events::Events,
 }
 
 impl Rows {

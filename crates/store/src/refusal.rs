@@ -1,5 +1,5 @@
 //! What every store refuses, in the same words.
-use pelton_core::{Checkpoint, LARGEST_DOCUMENT, Lease, OwnerId, PartitionId, Position, StoreError, StreamId};
+use pelton_core::{Checkpoint, EventId, LARGEST_DOCUMENT, Lease, OwnerId, PartitionId, Position, StoreError, StreamId};
 
 /// The lease is not what it was.
 pub fn lost(lease: &Lease) -> StoreError {
@@ -52,4 +52,18 @@ pub fn check_document(key: &str, text: &str) -> Result<(), StoreError> {
         "the document {key} has {} bytes, and the store takes {LARGEST_DOCUMENT} at most",
         text.len()
     )))
+}
+
+/// One event has one id.
+pub fn known_event(event: EventId) -> StoreError {
+    StoreError::Refused(format!("the store has an event {event} already"))
+}
+
+/// What was stored can't be read as the name of a function.
+pub fn unreadable_event(event: EventId, function: &str) -> StoreError {
+    let start: String = function.chars().take(80).collect();
+    StoreError::Refused(format!(
+        "the store's function of the event {event} can't be read, it begins '{start}': cancel the event (`pelton events \
+         cancel`) or restore a copy of the store"
+    ))
 }

@@ -1,12 +1,13 @@
 //! One file, one process: the default.
 mod database;
 mod documents;
+mod events;
 mod open_error;
 mod rows;
 mod schema;
-mod writer;
+mod worker;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,7 +18,7 @@ use pelton_core::{
 use database::Database;
 pub use open_error::OpenError;
 use rows::{Key, Place, Reset};
-use writer::Writer;
+use worker::Worker;
 
 use crate::refusal::{beginning, check, held, lost, unknown};
 
@@ -28,14 +29,16 @@ use crate::refusal::{beginning, check, held, lost, unknown};
 /// meanwhile goes through [`Self::open_beside`].
 #[derive(Debug)]
 pub struct SqliteStore {
-    writer: Writer,
+    /// For reads that take their time. Goes first: whoever leaves the file last tidies it, and must be able to write.
+    reader: Worker,
+    writer: Worker,
 }
 
 impl SqliteStore {
     /// Opens the file, or creates it in a folder that exists. Beside it stands `<path>.lock`, which keeps other
     /// processes out, and while it is open SQLite's `-wal` and `-shm`, which are parts of it.
     pub async fn open(path: impl Into<PathBuf>) -> Result<Self, OpenError> {
-        Ok(Self { writer: Writer::start(path.into(), Database::open).await? })
+        Self::start(path.into(), Database::open).await
     }
 
     /// Opens a file that is there, for an operator, whether or not a process works with it. What a lease holds is what
@@ -45,12 +48,18 @@ impl SqliteStore {
     /// [`OpenError::Absent`] if there is no file; none is created. [`OpenError::InUse`] if the file is of an older
     /// version and a process works with it.
     pub async fn open_beside(path: impl Into<PathBuf>) -> Result<Self, OpenError> {
-        Ok(Self { writer: Writer::start(path.into(), Database::open_beside).await? })
+        Self::start(path.into(), Database::open_beside).await
+    }
+
+    async fn start(path: PathBuf, open: fn(&Path) -> Result<Database, OpenError>) -> Result<Self, OpenError> {
+        let writer = Worker::start(path.clone(), open).await?;
+        Ok(Self { reader: Worker::start(path, Database::open_to_read).await?, writer })
     }
 
     /// Lets the calls that were made end, and closes the file. Later calls fail with [`StoreError::Unavailable`]. A
     /// store that is dropped does the same, and blocks its thread for the time.
     pub async fn close(&self) {
+        self.reader.close().await;
         self.writer.close().await;
     }
 }

@@ -4,6 +4,7 @@
 pub mod backend;
 pub mod conformance;
 pub mod documents_suite;
+pub mod event_queue_suite;
 mod fake_clock;
 mod fake_destination;
 mod fake_events;

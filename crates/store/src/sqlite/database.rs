@@ -6,30 +6,40 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pelton_core::StoreError;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::open_error::OpenError;
 use super::schema::{self, APPLICATION, VERSION};
 
 /// How long to wait for a person who looks into the file with a tool of SQLite's.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// What SQLite's log is cut to when it was longer, in bytes.
+const LONGEST_LOG: i64 = 64 * 1_024 * 1_024;
+/// Pages that are kept in memory, in KiB, with SQLite's sign for that unit: enough for the ids of a million events.
+const CACHE: i64 = -65_536;
 
 /// An open file. The fields are dropped in this order: the lock goes last.
 #[derive(Debug)]
 pub struct Database {
     pub connection: Connection,
     pub path: PathBuf,
+    /// Nothing is ever written through it.
+    only_reads: bool,
     /// `None` beside the process that works with it.
     _lock: Option<File>,
 }
 
 impl Database {
+    fn new(connection: Connection, path: &Path) -> Self {
+        Self { connection, path: path.to_owned(), only_reads: false, _lock: None }
+    }
+
     /// Opens or creates it. Blocks.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let real = locate(path)?;
         let lock = lock(path, &real)?;
         let connection = connect(&real).map_err(|error| refused(path, error))?;
-        let mut database = Self { connection, path: path.to_owned(), _lock: Some(lock) };
+        let mut database = Self { _lock: Some(lock), ..Self::new(connection, path) };
         let version = database.recognise()?;
         database.check()?;
         database.prepare(version).map_err(|error| refused(path, error))?;
@@ -43,7 +53,7 @@ impl Database {
             return Err(OpenError::Absent { path: path.to_owned() });
         }
         let connection = connect(&real).map_err(|error| refused(path, error))?;
-        let mut database = Self { connection, path: path.to_owned(), _lock: None };
+        let mut database = Self::new(connection, path);
         let version = database.recognise()?;
         database.check()?;
         if version == VERSION && !database.has_owners().map_err(|error| refused(path, error))? {
@@ -62,8 +72,29 @@ impl Database {
         Ok(database)
     }
 
+    /// Opens one that this process has open already, for reads that take their time: they keep nobody from writing.
+    /// Blocks.
+    pub fn open_to_read(path: &Path) -> Result<Self, OpenError> {
+        let open = || {
+            let connection = connect(path)?;
+            connection.pragma_update(None, "query_only", "ON")?;
+            Ok(Self { only_reads: true, ..Self::new(connection, path) })
+        };
+        open().map_err(|error| refused(path, error))
+    }
+
+    /// Begins a transaction.
+    pub fn begin(&mut self) -> rusqlite::Result<Transaction<'_>> {
+        // The file's write lock is taken at once: a read that would become a write could find that it is too late.
+        let writes = TransactionBehavior::Immediate;
+        let behavior = if self.only_reads { TransactionBehavior::Deferred } else { writes };
+        self.connection.transaction_with_behavior(behavior)
+    }
+
+    /// Whether something belongs to a process, alive or dead.
     fn has_owners(&self) -> rusqlite::Result<bool> {
-        let owners = "SELECT EXISTS (SELECT 1 FROM shard WHERE owner NOT NULL) OR EXISTS (SELECT 1 FROM member)";
+        let owners = "SELECT EXISTS (SELECT 1 FROM shard WHERE owner NOT NULL) OR EXISTS (SELECT 1 FROM member)
+                      OR EXISTS (SELECT 1 FROM event WHERE taken = 1)";
         self.connection.query_row(owners, [], |row| row.get(0))
     }
 
@@ -96,6 +127,8 @@ impl Database {
     fn make_durable(&self) -> rusqlite::Result<()> {
         self.connection.pragma_update(None, "journal_mode", "WAL")?;
         self.connection.pragma_update(None, "synchronous", "FULL")?;
+        self.connection.pragma_update(None, "journal_size_limit", LONGEST_LOG)?;
+        self.connection.pragma_update(None, "cache_size", CACHE)?;
         // macOS flushes the disk itself only when asked this way.
         self.connection.pragma_update(None, "fullfsync", "ON")
     }
@@ -104,8 +137,13 @@ impl Database {
         self.make_durable()?;
         schema::migrate(&mut self.connection, version)?;
         // Nobody else works with the file, so whoever is in it has died.
-        self.connection
-            .execute_batch("BEGIN; UPDATE shard SET owner = NULL WHERE owner NOT NULL; DELETE FROM member; COMMIT")
+        self.connection.execute_batch(
+            "BEGIN;
+             UPDATE shard SET owner = NULL WHERE owner NOT NULL;
+             DELETE FROM member;
+             UPDATE event SET taken = 0 WHERE taken = 1;
+             COMMIT",
+        )
     }
 }
 

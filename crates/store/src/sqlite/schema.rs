@@ -5,10 +5,11 @@ use rusqlite::{Connection, TransactionBehavior};
 pub const APPLICATION: i64 = 0x504c_544e;
 
 /// The first leads from an empty file to version 1, and so on.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../migrations/0001_shards.sql"),
     include_str!("../../migrations/0002_members.sql"),
     include_str!("../../migrations/0003_documents.sql"),
+    include_str!("../../migrations/0004_events.sql"),
 ];
 
 /// The version that this Pelton reads and writes.

@@ -5,6 +5,10 @@ mod documents;
 #[cfg(test)]
 mod dynamodb;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
+mod events_file;
+#[cfg(test)]
 mod killed;
 #[cfg(test)]
 mod model;

@@ -149,7 +149,7 @@ async fn a_newer_version_is_refused() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 7).unwrap();
     assert_eq!(
         refused(&folder, &path).await,
-        "the store $/pelton.db has version 7, and this Pelton knows versions up to 3 only: run the newer Pelton that wrote \
+        "the store $/pelton.db has version 7, and this Pelton knows versions up to 4 only: run the newer Pelton that wrote \
          it, or choose another Path and accept that every mapping begins at its StartingPosition"
     );
 }
@@ -212,7 +212,7 @@ async fn an_older_version_is_brought_up_to_date() {
     assert_eq!(store.members(stream.mapping).await, Ok(vec![(me, 1)]));
     store.close().await;
     let version = "PRAGMA user_version";
-    assert_eq!(Connection::open(&path).unwrap().query_row(version, [], |row| row.get(0)), Ok(3));
+    assert_eq!(Connection::open(&path).unwrap().query_row(version, [], |row| row.get(0)), Ok(4));
 }
 
 #[tokio::test]
@@ -292,9 +292,9 @@ async fn beside_makes_no_file_and_refuses_what_it_can_not_bring_up_to_date() {
 
     let store = SqliteStore::open(&path).await.unwrap();
     let connection = Connection::open(&path).unwrap();
-    connection.execute_batch("DROP TABLE member; DROP TABLE document; PRAGMA user_version = 1").unwrap();
+    connection.execute_batch("DROP TABLE member; DROP TABLE document; DROP TABLE event; DROP TABLE event_content; PRAGMA user_version = 1").unwrap();
     assert!(matches!(SqliteStore::open_beside(&path).await, Err(OpenError::InUse { .. })));
     store.close().await;
     SqliteStore::open_beside(&path).await.unwrap();
-    assert_eq!(connection.query_row("PRAGMA user_version", [], |row| row.get(0)), Ok(3));
+    assert_eq!(connection.query_row("PRAGMA user_version", [], |row| row.get(0)), Ok(4));
 }

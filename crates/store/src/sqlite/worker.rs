@@ -1,11 +1,12 @@
-//! The thread that owns the file: it takes what waits, does it in one transaction, and answers when that is on disk.
+//! A thread with a connection of its own: it takes what waits, does it in one transaction, and answers when that is on
+//! disk.
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use pelton_core::StoreError;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::database::{Database, failure};
@@ -15,9 +16,13 @@ use super::open_error::OpenError;
 const WAITING: usize = 1_024;
 /// Calls in one transaction, at most: what one of them waits for the others.
 const GROUP: usize = 1_024;
+/// What the calls of one transaction write, roughly, unless a single one writes more: what SQLite's log grows by.
+const GROUP_BYTES: usize = 8 * 1_024 * 1_024;
 
 /// A call, on its way to the thread and back.
 trait Job: Send {
+    /// How much it writes, roughly and in bytes, if that is much.
+    fn size(&self) -> usize;
     /// An error fails the whole group. What only this call can't have isn't an error but a value.
     fn run(&mut self, connection: &Connection) -> rusqlite::Result<()>;
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
@@ -25,6 +30,7 @@ trait Job: Send {
 
 struct Call<Work, Value> {
     work: Option<Work>,
+    size: usize,
     value: Option<Value>,
     reply: oneshot::Sender<Result<Value, StoreError>>,
 }
@@ -33,6 +39,10 @@ impl<Work, Value: Send> Job for Call<Work, Value>
 where
     Work: FnOnce(&Connection) -> rusqlite::Result<Value> + Send,
 {
+    fn size(&self) -> usize {
+        self.size
+    }
+
     fn run(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         if let Some(work) = self.work.take() {
             self.value = Some(work(connection)?);
@@ -48,7 +58,7 @@ where
 }
 
 /// The thread, seen from outside. Dropped, it lets the calls that were made end.
-pub struct Writer {
+pub struct Worker {
     sender: Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
     thread: Mutex<Option<Thread>>,
 }
@@ -59,9 +69,9 @@ struct Thread {
     end: oneshot::Receiver<()>,
 }
 
-impl fmt::Debug for Writer {
+impl fmt::Debug for Worker {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Writer").finish_non_exhaustive()
+        formatter.debug_struct("Worker").finish_non_exhaustive()
     }
 }
 
@@ -69,7 +79,7 @@ fn ended() -> StoreError {
     StoreError::Unavailable("the store is closed".into())
 }
 
-impl Writer {
+impl Worker {
     /// Starts the thread and opens the file in it.
     pub async fn start(path: PathBuf, open: fn(&Path) -> Result<Database, OpenError>) -> Result<Self, OpenError> {
         let (sender, receiver) = mpsc::channel(WAITING);
@@ -102,9 +112,18 @@ impl Writer {
         Work: FnOnce(&Connection) -> rusqlite::Result<Value> + Send + 'static,
         Value: Send + 'static,
     {
+        self.call_of_size(0, work).await
+    }
+
+    /// [`Self::call`] for work that writes this many bytes.
+    pub async fn call_of_size<Work, Value>(&self, size: usize, work: Work) -> Result<Value, StoreError>
+    where
+        Work: FnOnce(&Connection) -> rusqlite::Result<Value> + Send + 'static,
+        Value: Send + 'static,
+    {
         let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (reply, answer) = oneshot::channel();
-        let call = Call { work: Some(work), value: None, reply };
+        let call = Call { work: Some(work), size, value: None, reply };
         sender.ok_or_else(ended)?.send(Box::new(call)).await.map_err(|_| ended())?;
         answer.await.map_err(|_| ended())?
     }
@@ -123,7 +142,7 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
+impl Drop for Worker {
     fn drop(&mut self) {
         // Waits, so that the file can be opened again at once.
         if let Some(thread) = self.stop() {
@@ -141,22 +160,24 @@ fn join(handle: JoinHandle<()>) {
 fn serve(mut database: Database, mut receiver: mpsc::Receiver<Box<dyn Job>>) {
     let mut group = Vec::with_capacity(GROUP);
     while let Some(first) = receiver.blocking_recv() {
+        let mut size = first.size();
         group.push(first);
         while group.len() < GROUP
+            && size < GROUP_BYTES
             && let Ok(next) = receiver.try_recv()
         {
+            size = size.saturating_add(next.size());
             group.push(next);
         }
-        let committed = commit(&mut database.connection, &mut group).map_err(|error| failure(&database.path, &error));
+        let committed = commit(&mut database, &mut group).map_err(|error| failure(&database.path, &error));
         for job in group.drain(..) {
             job.answer(committed.clone());
         }
     }
 }
 
-fn commit(connection: &mut Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
-    // Takes the file's write lock at once: a read that would become a write could find that it is too late.
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+fn commit(database: &mut Database, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+    let transaction = database.begin()?;
     for job in group {
         job.run(&transaction)?;
     }
@@ -171,15 +192,15 @@ mod tests {
     async fn a_full_disk_is_said_in_sqlites_words_and_writes_go_on_when_there_is_room() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pelton.db");
-        let writer = Writer::start(path.clone(), Database::open).await.unwrap();
+        let worker = Worker::start(path.clone(), Database::open).await.unwrap();
         let beat = |owner: &'static str, size: usize| {
             let owner = pelton_core::OwnerId(format!("{owner}{}", "x".repeat(size)));
             let mapping = pelton_core::MappingId::of("arn", "function");
-            writer.call(move |connection| super::super::rows::heartbeat(connection, mapping, &owner))
+            worker.call(move |connection| super::super::rows::heartbeat(connection, mapping, &owner))
         };
         let limit = |pages: i64| {
             let sql = format!("PRAGMA max_page_count = {pages}");
-            writer.call(move |connection| connection.query_row(&sql, [], |_| Ok(())))
+            worker.call(move |connection| connection.query_row(&sql, [], |_| Ok(())))
         };
         beat("before", 0).await.unwrap();
         limit(1).await.unwrap();
@@ -188,7 +209,26 @@ mod tests {
         limit(1_000_000).await.unwrap();
         beat("after", 100_000).await.unwrap();
         let count = "SELECT count(*) FROM member";
-        let count = writer.call(move |connection| connection.query_row(count, [], |row| row.get::<_, i64>(0))).await;
+        let count = worker.call(move |connection| connection.query_row(count, [], |row| row.get::<_, i64>(0))).await;
         assert_eq!(count, Ok(2));
+    }
+    #[tokio::test]
+    async fn nothing_is_acknowledged_while_another_holds_the_file_and_writes_go_on_afterwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pelton.db");
+        let worker = Worker::start(path.clone(), Database::open).await.unwrap();
+        let patience = "PRAGMA busy_timeout = 50";
+        worker.call(move |connection| connection.query_row(patience, [], |_| Ok(()))).await.unwrap();
+        let beat = || {
+            let mapping = pelton_core::MappingId::of("arn", "function");
+            let owner = pelton_core::OwnerId("me".into());
+            worker.call(move |connection| super::super::rows::heartbeat(connection, mapping, &owner))
+        };
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let text = format!("the store {} failed: database is locked", path.display());
+        assert_eq!(beat().await, Err(StoreError::Unavailable(text)));
+        other.execute_batch("ROLLBACK").unwrap();
+        beat().await.unwrap();
     }
 }
