@@ -1,0 +1,8 @@
+//! A queue in a real backend, with one replica or several.
+
+#[cfg(test)]
+mod replicas;
+#[cfg(test)]
+mod single;
+#[cfg(test)]
+mod support;
