@@ -59,8 +59,13 @@ impl Pelton {
 
     /// Starts it on a configuration, to which it adds `Region` and `Listen`, and waits until it listens.
     pub async fn run(configuration: Value) -> Self {
+        Self::run_text(&complete(configuration)).await
+    }
+
+    /// Starts it on a file with this text, as it is.
+    pub async fn run_text(text: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("pelton.yaml"), complete(configuration)).unwrap();
+        std::fs::write(folder.path().join("pelton.yaml"), text).unwrap();
         let mut pelton = Self { child: spawn(folder.path()), folder, log_before: 0, url: String::new() };
         pelton.runs().await;
         pelton

@@ -64,7 +64,8 @@ impl Pelton {
 
     /// Invokes a function and gives the answer.
     pub async fn invoke(&self, function: &str, headers: &[(&str, &str)], payload: &Value) -> Answer {
-        self.request("POST", &format!("/2015-03-31/functions/{function}/invocations"), headers, payload.to_string()).await
+        self.request("POST", &format!("/2015-03-31/functions/{function}/invocations"), headers, payload.to_string())
+            .await
     }
 
     /// Invokes a function asynchronously, which must be accepted, and gives the request id.

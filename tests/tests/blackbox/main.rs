@@ -33,5 +33,6 @@ mod stream_faults;
 mod stream_killed;
 mod streams;
 mod tls;
+mod tools;
 mod trouble;
 mod visibility;
