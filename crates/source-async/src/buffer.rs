@@ -284,3 +284,114 @@ impl Buffer {
         wanted.into_iter().take(most).map(summary).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pelton_testkit::event_queue_suite::{at, new_event, new_function};
+    use std::time::Duration;
+
+    fn copy(message: &str, receives: u32) -> Copy {
+        Copy { message: message.into(), receipt: format!("{message}-{receives}"), receives }
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(30)
+    }
+
+    #[test]
+    fn every_copy_of_an_event_ends_with_it() {
+        let (mut buffer, function) = (Buffer::default(), new_function());
+        let event = new_event(&function, 1);
+        assert_eq!(buffer.receive(event.clone(), copy("a", 1), soon()), Received::Kept);
+        assert_eq!(buffer.take(&function, at(1), 10, Instant::now()).events, std::slice::from_ref(&event));
+        assert_eq!(buffer.receive(event.clone(), copy("a", 2), soon()), Received::Joined);
+        assert_eq!(buffer.receive(event.clone(), copy("b", 1), soon()), Received::Joined);
+        assert_eq!(buffer.take(&function, at(1), 10, Instant::now()), Due::default(), "it is given once");
+        let leaving = buffer.leave(event.id);
+        assert_eq!(leaving, Some(Leaving { receipts: vec!["a-2".into(), "b-1".into()], is_sent: false }));
+        buffer.left(event.id);
+        assert_eq!((buffer.counts(), buffer.leave(event.id)), (vec![], None));
+    }
+
+    #[test]
+    fn what_comes_of_an_event_that_is_being_put_back_is_not_deleted_with_it() {
+        let (mut buffer, function) = (Buffer::default(), new_function());
+        let event = new_event(&function, 1);
+        buffer.receive(event.clone(), copy("a", 1), soon());
+        buffer.take(&function, at(1), 10, Instant::now());
+        buffer.leave(event.id);
+        // It is sent, and comes before that is known.
+        assert_eq!(buffer.receive(event.clone(), copy("b", 1), soon()), Received::TooMany);
+        buffer.sent(event.id);
+        assert_eq!(
+            buffer.receive(event.clone(), copy("a", 2), soon()),
+            Received::Joined,
+            "the old one is still its own"
+        );
+        let again = Leaving { receipts: vec!["a-2".into()], is_sent: true };
+        assert_eq!(buffer.leave(event.id), Some(again), "deleted again, it isn't sent again");
+        buffer.left(event.id);
+        assert_eq!(buffer.receive(event, copy("b", 2), soon()), Received::Kept);
+    }
+
+    #[test]
+    fn functions_share_the_room() {
+        let mut buffer = Buffer::default();
+        let mut kept = Vec::new();
+        for _ in 0..20 {
+            let function = new_function();
+            let mut count = 0;
+            while buffer.receive(new_event(&function, 1), copy("a", 1), soon()) == Received::Kept {
+                count += 1;
+            }
+            kept.push((function, count));
+        }
+        assert_eq!(kept[0].1, 200);
+        assert!(kept.iter().all(|(_, count)| *count > 0) && buffer.room() > 0, "there is room for more");
+        let (first, _) = &kept[0];
+        let taken = buffer.take(first, at(1), 1_000, Instant::now()).events;
+        assert_eq!(taken.len(), 200);
+        assert_eq!(buffer.receive(new_event(first, 1), copy("a", 1), soon()), Received::Kept, "what is taken has left");
+    }
+
+    #[test]
+    fn large_payloads_share_the_room_too() {
+        let (mut buffer, function) = (Buffer::default(), new_function());
+        let large = bytes::Bytes::from(vec![b'7'; 1_024 * 1_024]);
+        let event = |function: &FunctionName| AsyncEvent { payload: large.clone(), ..new_event(function, 1) };
+        let mut count = 0;
+        while buffer.receive(event(&function), copy("a", 1), soon()) == Received::Kept {
+            count += 1;
+        }
+        assert!((10..20).contains(&count), "{count} are a share of 64 MiB");
+        for event in buffer.take(&function, at(1), 1_000, Instant::now()).events {
+            buffer.stay_taken(event.id);
+            buffer.left(event.id);
+        }
+        assert_eq!((buffer.bytes, buffer.waits, buffer.lines.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn what_others_may_have_is_not_given() {
+        let (mut buffer, function) = (Buffer::default(), new_function());
+        let [late, extended, lost] = [1, 2, 3].map(|second| new_event(&function, second));
+        let now = Instant::now();
+        let until = now + Duration::from_secs(3);
+        for event in [&late, &extended, &lost] {
+            buffer.receive(event.clone(), copy("a", 1), until);
+        }
+        assert_eq!(buffer.expiring(until).len(), 0);
+        assert_eq!(buffer.expiring(until + Duration::from_secs(1)).len(), 3);
+        buffer.extended(extended.id, &copy("a", 1), Some(until + Duration::from_secs(3)));
+        buffer.extended(lost.id, &copy("a", 1), None);
+        assert_eq!(buffer.expiring(until + Duration::from_secs(9)).len(), 2, "what is lost is given up");
+        let due = buffer.take(&function, at(9), 10, until);
+        assert_eq!(due, Due { events: vec![extended.clone()], next: None });
+        assert_eq!(buffer.counts(), [Waiting { function: function.clone(), events: 1 }]);
+        // What is worked on stays, whoever else may work on it.
+        assert_eq!(buffer.receive(late, copy("a", 2), soon()), Received::Kept, "it has come again");
+        buffer.stay_taken(extended.id);
+        assert!(buffer.leave(extended.id).is_some());
+    }
+}
