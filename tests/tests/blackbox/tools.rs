@@ -3,6 +3,7 @@ mod boto3;
 mod cli;
 mod compose;
 mod javascript;
+mod pages;
 mod rust_sdk;
 mod sam_cli;
 mod templates;

@@ -44,9 +44,15 @@ async fn invocations_are_passed_on_and_events_are_retried_and_reported(backend: 
     assert_eq!((&context["requestId"], &context["approximateInvokeCount"]), (&json!(id), &json!(2)));
     assert_eq!(context["condition"], "RetriesExhausted");
     assert_eq!(sam.events().len(), 4);
-    // What SAM's endpoint doesn't have is said by it.
-    let unknown = pelton.request("GET", "/2015-03-31/functions/", &[], "").await;
-    assert_eq!(unknown.refusal().1, "PathNotFoundLocally");
+    // What SAM's endpoint doesn't take is said by it.
+    for (method, path, headers, code) in [
+        ("GET", "Hello", &[][..], "PathNotFoundLocally"),
+        ("POST", "Hello/invocations", &[("X-Amz-Log-Type", "Tail")], "NotImplemented"),
+        ("POST", "Hello/invocations?Qualifier=live", &[], "InvalidRequestContent"),
+    ] {
+        let refused = pelton.request(method, &format!("/2015-03-31/functions/{path}"), headers, "{}").await;
+        assert_eq!(refused.refusal().1, code, "{method} {path}");
+    }
 }
 
 on_both_backends!(
