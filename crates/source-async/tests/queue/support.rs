@@ -90,6 +90,24 @@ impl Queue {
         (of(Visible) + hidden, hidden)
     }
 
+    /// Receives messages: how often each was received, this time included, and its receipt.
+    pub async fn receive(&self) -> Vec<(String, String)> {
+        let name = aws_sdk_sqs::types::MessageSystemAttributeName::ApproximateReceiveCount;
+        let call = self.client.receive_message().queue_url(&self.url).max_number_of_messages(10).wait_time_seconds(1);
+        let call = call.message_system_attribute_names(name.clone()).visibility_timeout(60);
+        let messages = call.send().await.unwrap().messages.unwrap_or_default();
+        let of = |message: &aws_sdk_sqs::types::Message| {
+            (message.attributes().unwrap()[&name].clone(), message.receipt_handle().unwrap().to_owned())
+        };
+        messages.iter().map(of).collect()
+    }
+
+    /// Shows a message to everybody again.
+    pub async fn show(&self, receipt: &str) {
+        let show = self.client.change_message_visibility().queue_url(&self.url).receipt_handle(receipt);
+        show.visibility_timeout(0).send().await.unwrap();
+    }
+
     /// Waits until it has so many messages.
     pub async fn has(&self, messages: u32) {
         let what = format!("{messages} messages in the queue");
