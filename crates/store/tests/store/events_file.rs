@@ -150,7 +150,10 @@ async fn a_function_that_somebody_has_spoilt_is_named_and_holds_up_no_other() {
     assert_eq!(store.event(spoilt.id).await, Err(StoreError::Refused(expected.clone())));
     assert_eq!(store.events(None, None, 10).await, Err(StoreError::Refused(expected)));
     assert_eq!(store.cancel(spoilt.id).await, Ok(true));
-    assert_eq!(store.events(None, None, 10).await.unwrap().len(), 1);
+    let sql = "UPDATE event SET attempts = -1, due_at = -9223372036854775808";
+    Connection::open(path(&folder)).unwrap().execute(sql, []).unwrap();
+    let (taken, added) = tokio::join!(store.take(&function, at(2), 10), store.add(new_event(&function, 3)));
+    assert_eq!((taken.unwrap().events[0].attempts, added), (u32::MAX, Ok(())), "it is nobody else's trouble");
 }
 
 /// The plans of the statements that an event meets between acceptance and end.

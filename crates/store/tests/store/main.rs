@@ -11,6 +11,8 @@ mod events_file;
 #[cfg(test)]
 mod killed;
 #[cfg(test)]
+mod killed_events;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod sqlite_file;

@@ -34,8 +34,8 @@ impl Row {
             function: row.get(1)?,
             accepted_at: time(row.get(2)?),
             due_at: time(row.get(3)?),
-            attempts: row.get(4)?,
-            refusals: row.get(5)?,
+            attempts: count_of(row.get(4)?),
+            refusals: count_of(row.get(5)?),
             is_taken: row.get(6)?,
         })
     }
@@ -72,6 +72,11 @@ impl Row {
 /// A number that is none of a time's was put there by hand: such an event is due.
 fn time(microseconds: i64) -> Timestamp {
     Timestamp::from_microsecond(microseconds).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// A number that is no count was put there by hand: it must not keep other events from being taken.
+fn count_of(number: i64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// False: there is one of that id.
