@@ -6,7 +6,7 @@ use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use pelton_engine::{MappingStatus, StatusHandle};
+use pelton_engine::{FunctionStatus, MappingStatus, StatusHandle};
 use serde_json::json;
 
 use crate::connections::Patience;
@@ -25,6 +25,7 @@ pub fn routes(status: StatusHandle, front: Option<Arc<Front>>) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/status", get(mappings))
+        .route("/status/functions", get(functions))
         .fallback(others)
         .method_not_allowed_fallback(not_allowed)
         .with_state(status)
@@ -51,9 +52,13 @@ async fn mappings(State(status): State<StatusHandle>) -> Json<Vec<MappingStatus>
     Json(status.mappings())
 }
 
+async fn functions(State(status): State<StatusHandle>) -> Json<Vec<FunctionStatus>> {
+    Json(status.functions())
+}
+
 fn unknown(uri: &Uri) -> Response {
     let message = format!(
-        "nothing is at {}: there are /healthz, /readyz, /metrics, /status, and Lambda's API, whose paths begin with a date",
+        "nothing is at {}: there are /healthz, /readyz, /metrics, /status, /status/functions, and Lambda's API, whose paths begin with a date",
         uri.path()
     );
     (StatusCode::NOT_FOUND, Json(json!({ "Message": message }))).into_response()

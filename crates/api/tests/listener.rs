@@ -192,7 +192,7 @@ async fn says_what_it_does_not_serve() {
     assert_eq!(answer.status, 404);
     assert_eq!(
         answer.body,
-        "{\"Message\":\"nothing is at /nonsense: there are /healthz, /readyz, /metrics, /status, and Lambda's API, whose paths begin \
+        "{\"Message\":\"nothing is at /nonsense: there are /healthz, /readyz, /metrics, /status, /status/functions, and Lambda's API, whose paths begin \
          with a date\"}"
     );
     for method in ["POST", "DELETE", "PUT"] {

@@ -13,6 +13,10 @@ const EMULATOR_WAIT: Duration = Duration::from_secs(6);
 const AWS_POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// The same for an emulator: as often as five reads a second allow.
 const EMULATOR_POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// The account that emulators have unless they are told another.
+const EMULATORS_ACCOUNT: &str = "000000000000";
+/// How long STS is waited for.
+const STS_PATIENCE: Duration = Duration::from_secs(3);
 /// AWS's own default, where neither file, environment nor profile names a region.
 const DEFAULT_REGION: &str = "us-east-1";
 
@@ -85,6 +89,28 @@ impl Aws {
     /// Where Lambda is reached, if that isn't AWS itself.
     pub fn lambda_endpoint(&self) -> Option<String> {
         self.aws.custom_endpoint(Service::Lambda)
+    }
+
+    /// The account of functions that are named without one: that of the file's mappings, else of the credentials, if
+    /// Lambda is AWS itself, else [`EMULATORS_ACCOUNT`].
+    pub async fn account(&self, configuration: &Configuration) -> String {
+        if let Some(mapping) = configuration.mappings.first() {
+            return mapping.function_arn.account().to_owned();
+        }
+        if self.lambda_endpoint().is_none() {
+            let sts = aws_sdk_sts::Client::new(&self.aws.config(Service::Lambda, self.region()));
+            let asked = tokio::time::timeout(STS_PATIENCE, sts.get_caller_identity().send()).await;
+            if let Ok(Ok(identity)) = asked
+                && let Some(account) = identity.account
+            {
+                return account;
+            }
+            tracing::info!(
+                "STS doesn't say which account the credentials are of: functions that are named without one are taken to \
+                 be of {EMULATORS_ACCOUNT}"
+            );
+        }
+        EMULATORS_ACCOUNT.to_owned()
     }
 
     /// A client of Lambda.

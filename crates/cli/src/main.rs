@@ -15,6 +15,8 @@ mod sources;
 mod state;
 
 use commands::checkpoint::CheckpointCommand;
+use commands::events::EventsCommand;
+use commands::invoke::InvokeArguments;
 use commands::replay::ReplayArguments;
 
 const EXAMPLE: &str = "\
@@ -28,6 +30,8 @@ Example:
   pelton check       says what is wrong with the file or missing at the endpoint
   pelton run         polls, invokes, reports, until SIGTERM or Ctrl-C
   pelton status      shows in another terminal what it is doing
+  pelton invoke      calls a function, or queues an event for it
+  pelton events      shows and cancels events that wait for their function
   pelton checkpoint  shows and moves the places up to which streams are settled
   pelton replay      sends what failed once more
 
@@ -66,7 +70,11 @@ and as the first line of pelton.yaml, for editors with the YAML language server:
 const STATUS_HELP: &str = "\
 Shows state, backlog, messages in flight, rates and last error of every
 mapping of a running `pelton run`. The backlog of a stream is the number of
-its open shards, and how far the one that is most behind is behind.
+its open shards, and how far the one that is most behind is behind. Below are
+the functions that were invoked asynchronously: events that wait and run, the
+age of the one that ran last, and since the start events received, retries,
+events dropped (given up, reported or not), records delivered to destinations,
+and dead letters.
 
 --shards adds a line a shard: the process that works on it, the checkpoint, how
 far the last read was behind the newest record, how old the last batch was when
@@ -149,6 +157,12 @@ enum Command {
         #[arg(long)]
         shards: bool,
     },
+    /// Call a function, or queue an event for it
+    #[command(after_long_help = commands::invoke::HELP)]
+    Invoke(InvokeArguments),
+    /// Show, and cancel, events that wait for their function
+    #[command(subcommand)]
+    Events(EventsCommand),
     /// Show, and move, the places up to which streams are settled
     #[command(subcommand)]
     Checkpoint(CheckpointCommand),
@@ -203,6 +217,8 @@ fn main() -> ExitCode {
         Command::Test(_) => ExitCode::from(commands::test::COULD_NOT_TEST),
         Command::Checkpoint(_) => ExitCode::from(commands::checkpoint::UNUSABLE),
         Command::Replay(_) => ExitCode::from(commands::replay::UNUSABLE),
+        Command::Invoke(_) => ExitCode::from(commands::invoke::UNUSABLE),
+        Command::Events(_) => ExitCode::from(commands::events::UNUSABLE),
         _ => ExitCode::FAILURE,
     };
     match carry_out(command) {
@@ -223,6 +239,8 @@ fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check { file, offline } => runtime()?.block_on(commands::check::check(&file.path, offline)),
         Command::Schema => commands::schema::schema(),
         Command::Status { url, watch, shards } => commands::status::status(&url, watch, shards),
+        Command::Invoke(arguments) => runtime()?.block_on(commands::invoke::invoke(arguments)),
+        Command::Events(command) => runtime()?.block_on(commands::events::events(command)),
         Command::Checkpoint(CheckpointCommand::List(arguments)) => {
             runtime()?.block_on(commands::checkpoint::list(arguments))
         }

@@ -16,3 +16,8 @@ pub fn print(text: &str) -> anyhow::Result<()> {
 pub fn print_error(message: &str) {
     let _ = writeln!(std::io::stderr(), "pelton: {message}");
 }
+
+/// Prints what belongs beside the output to stderr, as it is. If that fails there is nobody left to tell.
+pub fn print_beside(text: &str) {
+    let _ = write!(std::io::stderr(), "{text}");
+}

@@ -1,10 +1,10 @@
-//! Where checkpoints and leases are kept: opened from the configuration's `State`.
+//! Where checkpoints, leases and asynchronous events are kept: opened from the configuration's `State`.
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use pelton_config::{Configuration, State};
-use pelton_core::{Documents, Lease, MappingId, OwnerId, Store, StoreError, StreamId};
+use pelton_core::{Documents, EventQueue, Lease, MappingId, OwnerId, Store, StoreError, StreamId};
 use pelton_store::{DynamoDbStore, MemoryStore, SqliteStore};
 
 use crate::aws::Aws;
@@ -20,6 +20,8 @@ impl<S: Store + Documents> Keeper for S {}
 /// An open store.
 pub struct OpenState {
     store: Arc<dyn Keeper>,
+    /// `None`: events can't be kept there.
+    events: Option<Arc<dyn EventQueue>>,
     sqlite: Option<Arc<SqliteStore>>,
 }
 
@@ -30,7 +32,9 @@ impl OpenState {
         match Self::open(&configuration.state, aws).await {
             Ok(state) => Ok(Ok(state)),
             Err(error) if configuration.mappings.iter().all(|mapping| mapping.stream.is_none()) => {
-                tracing::warn!("no mappings can be made through Lambda's API: {error:#}");
+                tracing::warn!(
+                    "no mappings can be made through Lambda's API, and no asynchronous invocations kept here: {error:#}"
+                );
                 Ok(Err(format!("{error:#}")))
             }
             Err(error) => Err(error),
@@ -42,20 +46,21 @@ impl OpenState {
             State::Sqlite { path } => {
                 let store = Arc::new(SqliteStore::open(path).await.context("`State` can't be used")?);
                 tracing::info!(path = %path.display(), "checkpoints are kept in an SQLite database");
-                Ok(Self { store: store.clone(), sqlite: Some(store) })
+                Ok(Self { store: store.clone(), events: Some(store.clone()), sqlite: Some(store) })
             }
             State::Memory => {
                 tracing::warn!(
-                    "State is Memory: checkpoints are lost with this process, and every mapping on a stream begins at its \
-                     StartingPosition again"
+                    "State is Memory: checkpoints and asynchronous events are lost with this process, and every mapping on \
+                     a stream begins at its StartingPosition again"
                 );
-                Ok(Self { store: Arc::new(MemoryStore::new()), sqlite: None })
+                let store = Arc::new(MemoryStore::new());
+                Ok(Self { store: store.clone(), events: Some(store), sqlite: None })
             }
             State::DynamoDb { table, lease_renewal } => {
                 let lease = *lease_renewal * RENEWALS_PER_LEASE;
                 tracing::info!(table, ?lease, "checkpoints are kept in a DynamoDB table, which replicas share");
                 let store = DynamoDbStore::new(aws.dynamodb(aws.region()), table.clone(), lease);
-                Ok(Self { store: Arc::new(store), sqlite: None })
+                Ok(Self { store: Arc::new(store), events: None, sqlite: None })
             }
         }
     }
@@ -65,11 +70,11 @@ impl OpenState {
         match &configuration.state {
             State::Sqlite { path } => {
                 let store = Arc::new(SqliteStore::open_beside(path).await?);
-                Ok(Self { store: store.clone(), sqlite: Some(store) })
+                Ok(Self { store: store.clone(), events: Some(store.clone()), sqlite: Some(store) })
             }
             State::Memory => anyhow::bail!(
-                "State is Memory, so checkpoints are in the process that runs alone, and end with it: `pelton status \
-                 --shards` shows them; to keep them, write State: {{Sqlite: {{Path: pelton.db}}}}"
+                "State is Memory, so checkpoints and events are in the process that runs alone, and end with it: `pelton \
+                 status --shards` shows them; to keep them, write State: {{Sqlite: {{Path: pelton.db}}}}"
             ),
             State::DynamoDb { table, lease_renewal } => {
                 let client = aws.dynamodb(aws.region());
@@ -81,7 +86,7 @@ impl OpenState {
                     anyhow::bail!("the table {table} can't be looked at: {message}");
                 }
                 let store = DynamoDbStore::new(client, table.clone(), *lease_renewal * RENEWALS_PER_LEASE);
-                Ok(Self { store: Arc::new(store), sqlite: None })
+                Ok(Self { store: Arc::new(store), events: None, sqlite: None })
             }
         }
     }
@@ -121,6 +126,13 @@ impl OpenState {
     /// The same, for what is made through the API.
     pub fn documents(&self) -> Arc<dyn Documents> {
         self.store.clone()
+    }
+
+    /// Where asynchronous events wait. `Err`: why not here.
+    pub fn event_queue(&self) -> Result<Arc<dyn EventQueue>, String> {
+        self.events.clone().ok_or_else(|| {
+            "State is DynamoDB, which keeps no events: name an SQS queue for them with `AsyncQueue`".to_owned()
+        })
     }
 
     /// A mapping that is deleted takes its checkpoints with it, as in AWS: unless other processes that share the store

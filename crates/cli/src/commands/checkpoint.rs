@@ -87,7 +87,8 @@ pub struct ResetArguments {
     to: Place,
 }
 
-fn load(file: &Path) -> anyhow::Result<Configuration> {
+/// Reads a file that an operator's command works by; one with problems is refused.
+pub fn load(file: &Path) -> anyhow::Result<Configuration> {
     let loaded = pelton_config::load(file, &|name| std::env::var(name).ok())
         .map_err(|error| anyhow::anyhow!("{error}; -c FILE names another file"))?;
     if !loaded.problems.is_empty() {

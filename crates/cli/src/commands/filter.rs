@@ -46,7 +46,7 @@ impl Source {
     }
 }
 
-fn text_of(argument: &str, what: &str) -> anyhow::Result<String> {
+pub fn text_of(argument: &str, what: &str) -> anyhow::Result<String> {
     match argument.strip_prefix('@') {
         None => Ok(argument.to_owned()),
         Some(file) => {

@@ -1,7 +1,12 @@
 //! `pelton run`: everything put together, until a signal.
+mod asynchronous;
 mod changes;
 mod file;
+pub mod front_door;
+pub mod functions;
+pub mod outlets;
 pub mod parts;
+mod plans;
 pub mod running;
 pub mod signals;
 mod surroundings;
@@ -35,15 +40,10 @@ pub async fn run(file: &Path) -> anyhow::Result<ExitCode> {
     let mappings = running.configuration().mappings.len();
     tracing::info!(listen = %listener.local_addr()?, mappings, "pelton runs");
     let lambda = running.take_api();
-    if !listener.local_addr()?.ip().is_loopback() {
-        match running.configuration().allow_unauthenticated {
-            true => tracing::warn!(
-                "AllowUnauthenticated: whoever can reach this address can make, change and delete mappings"
-            ),
-            false => tracing::info!(
-                "Lambda's API is not served: others can reach this address, and AllowUnauthenticated is not set"
-            ),
-        }
+    if !listener.local_addr()?.ip().is_loopback() && running.configuration().allow_unauthenticated {
+        tracing::warn!(
+            "AllowUnauthenticated: whoever can reach this address can invoke functions, and make, change and delete mappings"
+        );
     }
     serving.spawn(pelton_api::serve(listener, running.status(), lambda, stop_listening.clone()));
 
@@ -69,10 +69,11 @@ pub async fn run(file: &Path) -> anyhow::Result<ExitCode> {
     let grace = running.configuration().grace_period;
     tracing::info!(signal, ?grace, "stopping: waiting for invocations in flight");
     let stop = async {
-        let shutdown = running.shutdown().await;
-        stop_listening.cancel();
-        while serving.join_next().await.is_some() {}
-        shutdown
+        let stop_serving = async {
+            stop_listening.cancel();
+            while serving.join_next().await.is_some() {}
+        };
+        running.shutdown(stop_serving).await
     };
     tokio::select! {
         shutdown = stop => match shutdown {
@@ -94,8 +95,8 @@ fn load(file: &Path) -> anyhow::Result<Configuration> {
         tracing::error!("{problem}");
     }
     let configuration = loaded.configuration;
-    if configuration.mappings.is_empty() && !loaded.problems.is_empty() {
-        anyhow::bail!("{} holds no mapping that could run: `pelton check -c {0}` shows what is wrong", file.display());
+    if configuration.mappings.is_empty() && configuration.functions.is_empty() && !loaded.problems.is_empty() {
+        anyhow::bail!("{} holds nothing that could run: `pelton check -c {0}` shows what is wrong", file.display());
     }
     Ok(configuration)
 }

@@ -1,16 +1,20 @@
-//! `pelton status`: asks a running Pelton what its mappings do.
+//! `pelton status`: asks a running Pelton what its mappings and asynchronous events do.
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use pelton_engine::MappingStatus;
+use pelton_engine::{FunctionStatus, MappingStatus};
+use serde::de::DeserializeOwned;
 
+mod functions;
 mod shards;
 mod table;
 
 use crate::output;
+use functions::functions;
 use shards::shards;
+pub(super) use table::resource;
 use table::{Rates, table};
 
 /// An answer comes from memory, so a process that takes longer hangs.
@@ -20,30 +24,37 @@ const CURSOR_HOME: &str = "\x1b[H";
 const CLEAR_LINE: &str = "\x1b[K";
 const CLEAR_BELOW: &str = "\x1b[J";
 
-/// Prints the table, and that of the shards if it is asked for, once, or every second until Ctrl-C. A first request that fails is an error; later on it is shown,
-/// and tried again, as Pelton may just be starting anew.
+/// What a process says of itself.
+struct Look {
+    mappings: Vec<MappingStatus>,
+    functions: Vec<FunctionStatus>,
+}
+
+/// Prints the tables, and that of the shards if it is asked for, once, or every second until Ctrl-C. A first request that
+/// fails is an error; later on it is shown, and tried again, as Pelton may just be starting anew.
 pub fn status(url: &str, watch: bool, with_shards: bool) -> anyhow::Result<ExitCode> {
     let url = endpoint(url);
-    let mut mappings = fetch(&url)?;
-    let text = |mappings: &[MappingStatus], rates: Option<&Rates>| {
-        let shards = if with_shards { format!("\n{}", shards(mappings)) } else { String::new() };
-        table(mappings, rates, jiff::Timestamp::now()) + &shards
+    let mut look = Look::take(&url)?;
+    let text = |look: &Look, rates: Option<&Rates>| {
+        let now = jiff::Timestamp::now();
+        let shards = if with_shards { format!("\n{}", shards(&look.mappings)) } else { String::new() };
+        table(&look.mappings, rates, now) + &shards + &functions(&look.functions, now)
     };
     if !watch {
-        output::print(&text(&mappings, None))?;
+        output::print(&text(&look, None))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut rates = Rates::default();
     let mut screen = Screen::new();
     loop {
-        rates.observe(&mappings, jiff::Timestamp::now());
-        if !screen.show(&text(&mappings, Some(&rates)))? {
+        rates.observe(&look.mappings, jiff::Timestamp::now());
+        if !screen.show(&text(&look, Some(&rates)))? {
             return Ok(ExitCode::SUCCESS);
         }
-        mappings = loop {
+        look = loop {
             wait();
-            match fetch(&url) {
-                Ok(mappings) => break mappings,
+            match Look::take(&url) {
+                Ok(look) => break look,
                 Err(error) => {
                     if !screen.show(&format!("{error:#}\ntrying again, Ctrl-C to stop\n"))? {
                         return Ok(ExitCode::SUCCESS);
@@ -51,6 +62,12 @@ pub fn status(url: &str, watch: bool, with_shards: bool) -> anyhow::Result<ExitC
                 }
             }
         };
+    }
+}
+
+impl Look {
+    fn take(url: &str) -> anyhow::Result<Self> {
+        Ok(Self { mappings: fetch(url)?, functions: fetch(&format!("{url}/functions"))? })
     }
 }
 
@@ -65,7 +82,7 @@ fn endpoint(url: &str) -> String {
     format!("{scheme}{}/status", url.trim_end_matches('/'))
 }
 
-fn fetch(url: &str) -> anyhow::Result<Vec<MappingStatus>> {
+fn fetch<T: DeserializeOwned>(url: &str) -> anyhow::Result<T> {
     let agent = ureq::Agent::new_with_config(ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build());
     let text = match agent.get(url).call() {
         Ok(mut answer) => answer.body_mut().read_to_string(),

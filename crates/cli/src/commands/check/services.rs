@@ -186,6 +186,8 @@ where
     let code = code.unwrap_or_default();
     let is_missing = ["NotFound", "NonExistentQueue", "QueueDoesNotExist"].iter().any(|part| code.contains(part));
     match kind {
+        // SAM's Lambda endpoint invokes, and knows no other request.
+        _ if code == "PathNotFoundLocally" => Answer::Refused(format!("{call}: {message}")),
         _ if is_missing => Answer::Missing,
         ErrorKind::Refused if !code.is_empty() => Answer::Refused(format!("{call}: {message}")),
         _ => Answer::Unknown(format!("{call}: {message}")),

@@ -1,5 +1,6 @@
 //! Replays one failure record: finds mapping and function, reads, selects, invokes.
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -15,12 +16,15 @@ use super::parse::{Failure, Given, Range};
 use super::place::{before, stream_of};
 use super::select::{Batch, as_it_is, batches, lines, mapping_of, select};
 use crate::aws::Aws;
+use crate::commands::run::functions;
+use crate::commands::run::outlets::Outlets;
 use crate::commands::run::parts::Parts;
-use crate::commands::run::running::start_functions;
 use crate::output;
 
 /// How long the processes of a function may take to end.
 const FUNCTION_GRACE: Duration = Duration::from_secs(2);
+/// The account that local functions are told whose mappings are gone.
+const HOME_ACCOUNT: &str = "000000000000";
 
 /// Whether the function is invoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +92,9 @@ pub struct Replayer {
 impl Replayer {
     /// Nothing is started or called before it is needed.
     pub fn new(configuration: Configuration, aws: Aws, settings: Settings) -> Self {
-        let parts = Parts::new(aws.clone(), BTreeMap::new(), None);
+        // No mapping that is replayed has destinations, so nothing goes through the front door.
+        let outlets = Outlets::new(aws.clone(), HOME_ACCOUNT.to_owned(), Arc::default());
+        let parts = Parts::new(Arc::new(outlets), BTreeMap::new(), None);
         let (started, stop_functions) = (BTreeSet::new(), CancellationToken::new());
         Self { configuration, aws, parts, settings, started, stop_functions }
     }
@@ -153,14 +159,16 @@ impl Replayer {
             return Ok(());
         }
         let region = self.aws.region();
-        let started = start_functions(&[function], &self.configuration, region, &self.stop_functions).await?;
-        self.parts.replace(None, &BTreeSet::new(), started);
+        let home = (region, self.parts.outlets().account());
+        let started = functions::start(&[function], &self.configuration, home, &self.stop_functions).await?;
+        self.parts.add(started);
         Ok(())
     }
 
     /// Ends the functions' processes.
     pub async fn shutdown(&self) {
-        join_all(self.parts.functions().map(|function| function.shutdown(FUNCTION_GRACE))).await;
+        let functions = self.parts.functions().values();
+        join_all(functions.map(|function| function.process.shutdown(FUNCTION_GRACE))).await;
         self.stop_functions.cancel();
     }
 }

@@ -2,7 +2,7 @@
 use std::collections::BTreeSet;
 
 use pelton_config::{Configuration, Function};
-use pelton_core::{Mapping, MappingId};
+use pelton_core::{DestinationArn, Mapping, MappingId};
 
 /// What is to be done to get from one configuration to the next. What isn't named runs on untouched.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -37,13 +37,14 @@ impl Changes {
             functions.iter().filter(|it| !is_same_function(it)).map(|it| it.name.clone()).collect()
         };
         let (functions_to_stop, functions_to_start) = (changed(&old.functions), changed(&new.functions));
+        let is_touched = |function: &str| functions_to_stop.contains(function) || functions_to_start.contains(function);
         let is_same_mapping = |mapping: &Mapping| {
-            let function = mapping.function.name();
             !clients
                 && old.mappings.contains(mapping)
                 && new.mappings.contains(mapping)
-                && !functions_to_stop.contains(function)
-                && !functions_to_start.contains(function)
+                && !is_touched(mapping.function.name())
+                // A function may have become a local one, or one no longer.
+                && !destinations(mapping).any(is_touched)
         };
         let changed = |mappings: &[Mapping]| -> BTreeSet<MappingId> {
             mappings.iter().filter(|it| !is_same_mapping(it)).map(|it| it.id).collect()
@@ -53,6 +54,14 @@ impl Changes {
         let mappings_to_forget = mappings_to_stop.difference(&kept).copied().collect();
         Self { clients, functions_to_stop, functions_to_start, mappings_to_stop, mappings_to_start, mappings_to_forget }
     }
+}
+
+/// The functions that are told how invocations end.
+fn destinations(mapping: &Mapping) -> impl Iterator<Item = &str> {
+    [&mapping.on_success, &mapping.on_failure].into_iter().flatten().filter_map(|to| match to {
+        DestinationArn::Function(arn) => arn.resource().split(':').nth(1),
+        _ => None,
+    })
 }
 
 /// The account that a local function is told: that of the first mapping that names it.

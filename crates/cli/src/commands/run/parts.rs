@@ -1,14 +1,14 @@
-//! What mappings are put together from: sources, local functions, and SDK clients of each region, made once.
-use std::collections::{BTreeMap, BTreeSet};
+//! What mappings are put together from: sources, local functions, and what they reach.
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pelton_core::{Destination, DestinationArn, Invoker, Mapping, Source, Store};
-use pelton_destinations::Clients;
 use pelton_engine::Plan;
-use pelton_invoke::{LambdaInvoker, ProcessFunction};
+use pelton_invoke::ProcessFunction;
 
-use super::running::Functions;
+use super::functions::Functions;
+use super::outlets::Outlets;
 use crate::aws::Aws;
 use crate::sources::Sources;
 
@@ -16,16 +16,15 @@ use crate::sources::Sources;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 pub struct Parts {
-    aws: Aws,
+    outlets: Arc<Outlets>,
     functions: Functions,
     sources: Sources,
-    clients: BTreeMap<String, Clients>,
     store: Option<Arc<dyn Store>>,
 }
 
 impl Parts {
-    pub fn new(aws: Aws, functions: Functions, store: Option<Arc<dyn Store>>) -> Self {
-        Self { sources: Sources::new(aws.clone()), aws, functions, clients: BTreeMap::new(), store }
+    pub fn new(outlets: Arc<Outlets>, functions: Functions, store: Option<Arc<dyn Store>>) -> Self {
+        Self { sources: Sources::new(outlets.aws().clone()), outlets, functions, store }
     }
 
     /// Takes a store, for mappings that come later.
@@ -34,36 +33,45 @@ impl Parts {
     }
 
     pub fn aws(&self) -> &Aws {
-        &self.aws
+        self.outlets.aws()
     }
 
-    pub fn functions(&self) -> impl Iterator<Item = &Arc<ProcessFunction>> {
-        self.functions.values()
+    pub fn outlets(&self) -> &Arc<Outlets> {
+        &self.outlets
     }
 
-    /// Takes new clients, if there are any, and new functions. Gives the functions that are no longer used.
+    pub fn functions(&self) -> &Functions {
+        &self.functions
+    }
+
+    /// Takes other outlets, whose clients are other ones or not, and new functions. Gives the functions that are no
+    /// longer used.
     pub fn replace(
         &mut self,
-        aws: Option<Aws>,
+        (outlets, has_new_clients): (Arc<Outlets>, bool),
         stop: &BTreeSet<String>,
         start: Functions,
     ) -> Vec<Arc<ProcessFunction>> {
-        if let Some(aws) = aws {
-            self.sources = Sources::new(aws.clone());
-            self.aws = aws;
-            self.clients.clear();
+        if has_new_clients {
+            self.sources = Sources::new(outlets.aws().clone());
         }
-        let ended = stop.iter().filter_map(|name| self.functions.remove(name)).collect();
+        self.outlets = outlets;
+        let ended = stop.iter().filter_map(|name| self.functions.remove(name)).map(|ended| ended.process).collect();
         self.functions.extend(start);
         ended
+    }
+
+    /// Takes functions that were started later.
+    pub fn add(&mut self, started: Functions) {
+        self.functions.extend(started);
     }
 
     /// A mapping with everything it works with.
     pub async fn plan(&mut self, mapping: &Mapping) -> anyhow::Result<Plan> {
         let source = self.source(mapping).await?;
         let invoker: Arc<dyn Invoker> = match self.functions.get(mapping.function.name()) {
-            Some(local) => local.clone(),
-            None => Arc::new(LambdaInvoker::new(self.clients(mapping.function_arn.region()).lambda.clone())),
+            Some(local) => local.invoker.clone(),
+            None => self.outlets.invoker(mapping.function_arn.region()),
         };
         Ok(Plan {
             source,
@@ -82,10 +90,10 @@ impl Parts {
     }
 
     /// The function's execution role, which records of Kinesis name. A local process has none: it gets one of its name.
-    async fn role(&mut self, mapping: &Mapping) -> String {
+    async fn role(&self, mapping: &Mapping) -> String {
         let arn = &mapping.function_arn;
         if !self.functions.contains_key(mapping.function.name()) {
-            let lambda = self.clients(arn.region()).lambda.clone();
+            let lambda = self.outlets.clients(arn.region()).lambda;
             let call = lambda.get_function_configuration().function_name(arn.to_string()).send();
             if let Ok(Ok(answer)) = tokio::time::timeout(PATIENCE, call).await
                 && let Some(role) = answer.role.filter(|role| !role.is_empty())
@@ -96,23 +104,8 @@ impl Parts {
         format!("arn:{}:iam::{}:role/{}", arn.partition(), arn.account(), mapping.function.name())
     }
 
-    fn destination(&mut self, mapping: &Mapping, arn: Option<&DestinationArn>) -> Option<Arc<dyn Destination>> {
-        let arn = arn?;
-        let region = match arn.arn().region() {
-            "" => mapping.function_arn.region(),
-            region => region,
-        };
-        Some(pelton_destinations::connect(self.clients(region), arn, mapping.overflow_bucket.as_ref()))
-    }
-
-    fn clients(&mut self, region: &str) -> &Clients {
-        let aws = &self.aws;
-        self.clients.entry(region.to_owned()).or_insert_with(|| Clients {
-            sqs: aws.sqs(region),
-            sns: aws.sns(region),
-            eventbridge: aws.eventbridge(region),
-            lambda: aws.lambda(region),
-            s3: aws.s3(region),
-        })
+    fn destination(&self, mapping: &Mapping, to: Option<&DestinationArn>) -> Option<Arc<dyn Destination>> {
+        let (home, overflow) = (mapping.function_arn.region(), mapping.overflow_bucket.as_ref());
+        Some(self.outlets.destination(to?, home, overflow, &self.functions))
     }
 }

@@ -7,24 +7,25 @@ use std::time::Duration;
 use anyhow::Context as _;
 use futures_util::future::join_all;
 use pelton_api::{Change, Changes as ApiChanges, EventInvokeConfigs, LambdaApi, Loaded, Mappings, Policies};
-use pelton_config::{Configuration, Function, Program, Runtime};
+use pelton_config::{Configuration, Function};
 use pelton_core::{Mapping, MappingId, SystemClock};
 use pelton_engine::{Shutdown, StatusHandle, Supervisor};
-use pelton_invoke::{Launch, ProcessFunction, ProcessSettings};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::changes::{Changes, account};
+use super::asynchronous::Asynchronous;
+use super::changes::Changes;
+use super::front_door::FrontDoor;
+use super::functions;
+use super::outlets::Outlets;
 use super::parts::Parts;
+use super::plans::Plans;
 use super::surroundings::World;
 use crate::aws::Aws;
 use crate::state::OpenState;
 
 /// How long the processes of a function may take to end; nothing invokes them any more.
 const FUNCTION_GRACE: Duration = Duration::from_secs(2);
-
-/// The local functions, by name.
-pub type Functions = BTreeMap<String, Arc<ProcessFunction>>;
 
 /// What runs.
 pub struct Running {
@@ -36,6 +37,8 @@ pub struct Running {
     stop_functions: CancellationToken,
     /// Local functions that run for clients of the API who wait.
     under_way: TaskTracker,
+    asynchronous: Asynchronous,
+    door: Arc<FrontDoor>,
     /// What was made through the API.
     made: BTreeMap<MappingId, Mapping>,
     mappings: Mappings,
@@ -48,24 +51,32 @@ impl Running {
     /// Starts everything.
     pub async fn start(configuration: Configuration, file: &Path) -> anyhow::Result<Self> {
         let aws = Aws::new(&configuration).await?;
+        let account = aws.account(&configuration).await;
         let stop_functions = CancellationToken::new();
         let all: Vec<&Function> = configuration.functions.iter().collect();
-        let functions = start_functions(&all, &configuration, aws.region(), &stop_functions).await?;
+        let functions = functions::start(&all, &configuration, (aws.region(), &account), &stop_functions).await?;
         let (state, documents) = match OpenState::for_run(&configuration, &aws).await? {
             Ok(state) => {
                 let documents = state.documents();
-                (Some(state), Ok(documents))
+                (Ok(state), Ok(documents))
             }
-            Err(reason) => (None, Err(reason)),
+            Err(reason) => (Err(reason.clone()), Err(reason)),
         };
-        let world = Arc::new(World::new(file, &configuration, &aws));
-        let mut parts = Parts::new(aws, functions, state.as_ref().map(OpenState::store));
+        let door = Arc::new(FrontDoor::default());
+        let outlets = Arc::new(Outlets::new(aws.clone(), account, door.clone()));
+        let mut parts = Parts::new(outlets, functions, state.as_ref().ok().map(OpenState::store));
+        let world = Arc::new(World::new(file, &configuration, &parts));
         let mut supervisor = Supervisor::new(Arc::new(SystemClock));
+        let event_invoke_configs = EventInvokeConfigs::new(documents.clone(), world.clone());
+        let policies = Policies::new(documents.clone(), world.clone());
+        let queue = state.as_ref().map_err(String::clone).and_then(OpenState::event_queue);
+        let plans = Arc::new(Plans::new(world.clone(), event_invoke_configs.clone()));
+        let asynchronous = Asynchronous::start(&configuration, &aws, queue, plans, &supervisor.status()).await;
+        door.open(asynchronous.door());
+        let state = state.ok();
         for mapping in &configuration.mappings {
             supervisor.start(parts.plan(mapping).await?);
         }
-        let event_invoke_configs = EventInvokeConfigs::new(documents.clone(), world.clone());
-        let policies = Policies::new(documents.clone(), world.clone());
         let loaded = match Mappings::load(documents, world.clone(), supervisor.status()).await {
             Ok(loaded) => loaded,
             // As in `OpenState::for_run`: what the file has of queues can do without.
@@ -82,7 +93,7 @@ impl Running {
             mappings: mappings.clone(),
             work,
             functions: world.clone(),
-            events: Err("this version has no queue for them".into()),
+            events: asynchronous.door(),
             event_invoke_configs,
             policies,
             under_way: under_way.clone(),
@@ -96,6 +107,8 @@ impl Running {
             state,
             stop_functions,
             under_way,
+            asynchronous,
+            door,
             made,
             mappings,
             changes,
@@ -197,8 +210,14 @@ impl Running {
         if new.state != self.configuration.state && self.state.is_some() {
             anyhow::bail!("`State` changed: that takes a restart");
         }
-        if new.allow_unauthenticated != self.configuration.allow_unauthenticated {
-            anyhow::bail!("`AllowUnauthenticated` changed: that takes a restart");
+        let old = &self.configuration;
+        for (setting, is_same) in [
+            ("AllowUnauthenticated", new.allow_unauthenticated == old.allow_unauthenticated),
+            ("Authentication", new.authentication == old.authentication),
+            ("AsyncQueue", new.async_queue == old.async_queue),
+            ("AsyncInvocation.DelayScale", new.delay_scale == old.delay_scale),
+        ] {
+            anyhow::ensure!(is_same, "`{setting}` changed: that takes a restart");
         }
         for mapping in &new.mappings {
             if let Some(made) = self.made.values().find(|made| is_same(made, mapping)) {
@@ -213,21 +232,15 @@ impl Running {
         // What was made through the API stays, but is replaced where what it works with is.
         let (old_with_made, new_with_made) = (self.with_made(&self.configuration), self.with_made(&new));
         let changes = Changes::between(&old_with_made, &new_with_made);
-        if changes == Changes::default() {
-            tracing::info!("the configuration was read again: no mapping and no function changed");
-            self.take(new);
-            return Ok(());
-        }
-
         // Whatever can fail comes first, before anything is stopped.
-        let aws = if changes.clients { Some(Aws::new(&new).await?) } else { None };
-        let region = aws.as_ref().unwrap_or(self.parts.aws()).region();
+        let aws = if changes.clients { Aws::new(&new).await? } else { self.parts.aws().clone() };
+        let account = aws.account(&new).await;
         let to_start: Vec<&Function> =
             new.functions.iter().filter(|function| changes.functions_to_start.contains(&function.name)).collect();
-        let started = start_functions(&to_start, &new, region, &self.stop_functions).await?;
+        let started = functions::start(&to_start, &new, (aws.region(), &account), &self.stop_functions).await?;
 
         if self.state.is_none()
-            && let Ok(state) = OpenState::for_run(&new, aws.as_ref().unwrap_or(self.parts.aws())).await?
+            && let Ok(state) = OpenState::for_run(&new, &aws).await?
         {
             self.parts.keep_state_in(state.store());
             self.state = Some(state);
@@ -242,33 +255,41 @@ impl Running {
                 state.release(self.supervisor.owner(), &changes.mappings_to_stop).await;
             }
         }
-        let ended = self.parts.replace(aws, &changes.functions_to_stop, started);
-        join_all(ended.iter().map(|function| function.shutdown(FUNCTION_GRACE))).await;
+        let outlets = (Arc::new(Outlets::new(aws, account, self.door.clone())), changes.clients);
+        let ended = self.parts.replace(outlets, &changes.functions_to_stop, started);
+        // From here on events and clients get the new functions.
+        self.world.take(&new, &self.parts);
         for mapping in &changes.mappings_to_forget {
             self.supervisor.forget(*mapping);
             if let Some(state) = &self.state {
                 state.forget(*mapping).await;
             }
         }
-        let to_start = new_with_made.mappings.iter().filter(|mapping| changes.mappings_to_start.contains(&mapping.id));
-        for mapping in to_start {
-            let plan = self.parts.plan(mapping).await?;
-            self.supervisor.start(plan);
+        let started = self.start_mappings(&new_with_made, &changes).await;
+        // What events and clients have begun with the old functions may end.
+        join_all(ended.iter().map(|function| function.shutdown(grace))).await;
+        started?;
+        if changes == Changes::default() {
+            tracing::info!("the configuration was read again: no mapping and no function changed");
+        } else {
+            tracing::info!(
+                mappings_stopped = changes.mappings_to_stop.len(),
+                mappings_started = changes.mappings_to_start.len(),
+                functions_started = changes.functions_to_start.len(),
+                "the changed configuration is in force"
+            );
         }
-        tracing::info!(
-            mappings_stopped = changes.mappings_to_stop.len(),
-            mappings_started = changes.mappings_to_start.len(),
-            functions_started = changes.functions_to_start.len(),
-            "the changed configuration is in force"
-        );
-        self.take(new);
+        self.configuration = new;
         Ok(())
     }
 
-    /// Takes a configuration as the one that is in force.
-    fn take(&mut self, configuration: Configuration) {
-        self.world.take(&configuration, self.parts.aws());
-        self.configuration = configuration;
+    async fn start_mappings(&mut self, configuration: &Configuration, changes: &Changes) -> anyhow::Result<()> {
+        let is_wanted = |mapping: &&Mapping| changes.mappings_to_start.contains(&mapping.id);
+        for mapping in configuration.mappings.iter().filter(is_wanted) {
+            let plan = self.parts.plan(mapping).await?;
+            self.supervisor.start(plan);
+        }
+        Ok(())
     }
 
     /// A configuration as if what was made through the API stood in its file.
@@ -278,70 +299,26 @@ impl Running {
         all
     }
 
-    /// Stops everything in order.
-    pub async fn shutdown(self) -> Shutdown {
+    /// Stops everything in order; `stop_listening` when nothing that it shows changes any more.
+    pub async fn shutdown(self, stop_listening: impl Future<Output = ()>) -> Shutdown {
         let grace = self.configuration.grace_period;
         self.under_way.close();
         let answers = tokio::time::timeout(grace, self.under_way.wait());
-        let (shutdown, _) = tokio::join!(self.supervisor.shutdown(grace), answers);
-        join_all(self.parts.functions().map(|function| function.shutdown(FUNCTION_GRACE))).await;
+        let (mappings, events, _) =
+            tokio::join!(self.supervisor.shutdown(grace), self.asynchronous.shutdown(grace), answers);
+        let functions = self.parts.functions().values();
+        join_all(functions.map(|function| function.process.shutdown(FUNCTION_GRACE))).await;
         self.stop_functions.cancel();
+        // Nobody is told that an event was accepted when the store is closed.
+        stop_listening.await;
         if let Some(state) = self.state {
             state.close().await;
         }
-        shutdown
+        if mappings == Shutdown::Cut { mappings } else { events }
     }
 }
 
 /// Whether two mappings have the same source and function, so that only one of them may run.
 fn is_same(one: &Mapping, other: &Mapping) -> bool {
     (&one.event_source, &one.function_arn) == (&other.event_source, &other.function_arn)
-}
-
-/// Starts local functions.
-pub async fn start_functions(
-    functions: &[&Function],
-    configuration: &Configuration,
-    region: &str,
-    stop: &CancellationToken,
-) -> anyhow::Result<Functions> {
-    let mut started = Functions::new();
-    for function in functions {
-        let settings = settings(function, region, account(configuration, function))?;
-        let process = ProcessFunction::start(settings, stop.clone()).await;
-        let process = process.with_context(|| format!("the function {} can't be started", function.name))?;
-        started.insert(function.name.clone(), Arc::new(process));
-    }
-    Ok(started)
-}
-
-fn settings(function: &Function, region: &str, account: Option<&str>) -> anyhow::Result<ProcessSettings> {
-    let launch = match &function.program {
-        Program::Command(command) => Launch::Command(command.clone()),
-        Program::Runtime(runtime) => Launch::Runtime {
-            runtime: match runtime {
-                Runtime::Python(version) => format!("python{}", version.as_deref().unwrap_or("3")).parse()?,
-                Runtime::NodeJs(Some(version)) => format!("nodejs{version}.x").parse()?,
-                Runtime::NodeJs(None) => "nodejs".parse()?,
-            },
-            handler: function.handler.clone().unwrap_or_default(),
-            code_uri: function.code_uri.clone(),
-        },
-    };
-    let mut environment = function.environment.clone();
-    if let (Launch::Command(_), Some(handler)) = (&launch, &function.handler) {
-        environment.entry("_HANDLER".into()).or_insert_with(|| handler.clone());
-    }
-    Ok(ProcessSettings {
-        name: function.name.clone(),
-        region: region.to_owned(),
-        account: account.map(str::to_owned),
-        launch,
-        working_directory: function.code_uri.clone(),
-        concurrency: function.concurrency,
-        timeout: function.timeout,
-        memory_size_megabytes: function.memory_size,
-        environment,
-        watch: function.watch,
-    })
 }

@@ -94,7 +94,7 @@ fn backlog(mapping: &MappingStatus) -> String {
 }
 
 /// `orders` of a queue's ARN, `work` or `work:live` of a function's.
-pub(super) fn resource(arn: &str) -> String {
+pub fn resource(arn: &str) -> String {
     match arn.parse::<Arn>() {
         Ok(arn) => arn.resource().trim_start_matches("function:").to_owned(),
         Err(_) => printable(arn),
@@ -111,14 +111,14 @@ fn error(mapping: &MappingStatus, now: Timestamp) -> String {
     }
 }
 
-fn age(at: Timestamp, now: Timestamp) -> String {
+pub fn age(at: Timestamp, now: Timestamp) -> String {
     // Whole seconds: a digit behind the point says nothing here.
     let seconds = now.duration_since(at).as_secs().max(0).unsigned_abs();
     format!("{} ago", lasting(Duration::from_secs(seconds)))
 }
 
 /// On one line, not too long, and without what would steer the terminal: a function's error text can hold anything.
-pub(super) fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let plain: String = text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
     let plain = plain.split_whitespace().collect::<Vec<_>>().join(" ");
     if plain.chars().count() <= LONGEST_ERROR {
