@@ -18,6 +18,10 @@ fn mappings(invoked: u64) -> String {
     )
 }
 
+fn no_functions() -> (&'static str, String) {
+    ("200 OK", "[]".to_owned())
+}
+
 /// Gives each answer to one connection: status line, body. Ends with the requests' first lines.
 fn listener(answers: Vec<(&'static str, String)>) -> (String, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -45,7 +49,7 @@ fn status(arguments: &[&str]) -> (Option<i32>, String, String) {
 #[test]
 fn prints_a_table() {
     for prefix in ["", "http://"] {
-        let (address, serving) = listener(vec![("200 OK", mappings(8))]);
+        let (address, serving) = listener(vec![("200 OK", mappings(8)), no_functions()]);
         let (code, table, error) = status(&[&format!("{prefix}{address}")]);
         assert_eq!((code, error.as_str()), (Some(0), ""));
         assert_eq!(
@@ -53,8 +57,25 @@ fn prints_a_table() {
             "SOURCE  FUNCTION  STATE    BACKLOG  IN FLIGHT  PROCESSED  FAILED  LAST ERROR\n\
              orders  work      Enabled        -          1          7       1  -\n"
         );
-        assert_eq!(serving.join().unwrap(), ["GET /status HTTP/1.1"]);
+        assert_eq!(serving.join().unwrap(), ["GET /status HTTP/1.1", "GET /status/functions HTTP/1.1"]);
     }
+}
+
+#[test]
+fn prints_a_table_of_the_functions_that_are_invoked_asynchronously() {
+    let functions = r#"[{"FunctionArn":"arn:aws:lambda:us-east-1:000000000000:function:work:live","Waiting":2,"InFlight":1,
+        "AgeSeconds":61.0,"Received":9,"Invocations":8,"Errors":3,"Throttles":0,"Retries":4,"Dropped":1,
+        "ReportedSuccesses":5,"ReportedFailures":1,"DestinationDeliveryFailures":0,"DeadLettered":1,"DeadLetterErrors":0,
+        "SomethingNew":[]}]"#;
+    let (address, _serving) = listener(vec![("200 OK", "[]".into()), ("200 OK", functions.into())]);
+    let (code, tables, error) = status(&[&address]);
+    assert_eq!((code, error.as_str()), (Some(0), ""));
+    assert_eq!(
+        tables,
+        "no mappings\n\n\
+         FUNCTION   WAITING  IN FLIGHT    AGE  RECEIVED  RETRIES  DROPPED  DELIVERED  DEAD-LETTERED  LAST ERROR\n\
+         work:live        2          1  1 min         9        4        1          6              1  -\n"
+    );
 }
 
 #[test]
@@ -88,7 +109,8 @@ fn says_so_when_something_else_answers() {
 #[test]
 fn watches_until_the_reader_goes() {
     let ok = |invoked| ("200 OK", mappings(invoked));
-    let answers = vec![ok(1), ok(1001), ("503 Starting", String::new()), ok(5), ok(6), ok(7)];
+    let mut answers = vec![ok(1), no_functions(), ok(1001), no_functions(), ("503 Starting", String::new())];
+    answers.extend([5, 6, 7].into_iter().flat_map(|invoked| [ok(invoked), no_functions()]));
     let (address, _serving) = listener(answers);
     let mut command = Command::new(PELTON);
     let mut child = command.args(["status", "--watch", &address]).stdout(Stdio::piped()).spawn().unwrap();
