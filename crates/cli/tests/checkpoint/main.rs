@@ -167,7 +167,10 @@ async fn what_can_not_be_done_is_said_in_words() {
     assert!(bad.starts_with("nothing was done, since the file has problems\n\nbad.yaml:1:"), "{bad}");
     std::fs::write(place.folder.path().join("memory.yaml"), place.text("") + "State: {Memory: {}}\n").unwrap();
     let memory = refused(&["list", "-c", "memory.yaml"]);
-    assert!(memory.starts_with("State is Memory, so checkpoints and events are in the process that runs alone"), "{memory}");
+    assert!(
+        memory.starts_with("State is Memory, so checkpoints and events are in the process that runs alone"),
+        "{memory}"
+    );
     std::fs::write(place.folder.path().join("pelton.db"), "no database ".repeat(100)).unwrap();
     let damaged = refused(&["list"]);
     assert!(damaged.starts_with("the store $/pelton.db is damaged (file is not a database): "), "{damaged}");
