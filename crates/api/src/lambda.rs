@@ -2,6 +2,7 @@
 //! local functions are answered here, everything else by the upstream.
 //!
 //! ```text
+//!  access.rs      │ signature, actions, policy
 //!  answer.rs   request ──▶ route.rs ──▶ body.rs ──▶ settings.rs ──▶ mappings.rs ──▶ view.rs ──▶ answer
 //!                 │            │                                       │  ▲
 //!                 │            │                                       │  └── Documents
@@ -12,6 +13,7 @@
 //!                 └──▶ upstream.rs (all other paths, and functions that are not local)
 //! ```
 
+mod access;
 mod answer;
 mod body;
 mod error;
@@ -33,6 +35,7 @@ mod surroundings;
 mod upstream;
 mod view;
 
+pub(crate) use access::Access;
 pub(crate) use answer::{Front, answer};
 pub use event_invoke_configs::EventInvokeConfigs;
 pub use functions::{FileEventInvokeConfig, FileEventInvokeConfigs, Functions, LocalFunction, LocalSettings, Place};

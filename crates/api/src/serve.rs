@@ -2,13 +2,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pelton_config::Authentication;
 use pelton_engine::{EventDoor, StatusHandle};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::connections::{Connections, Patience};
-use crate::lambda::{Creates, Front, Invocations, Upstream};
+use crate::lambda::{Access, Creates, Front, Invocations, Upstream};
 use crate::routes::routes;
 use crate::{Error, EventInvokeConfigs, Functions, Mappings, Policies, Work};
 
@@ -31,6 +32,8 @@ pub struct LambdaApi {
     pub policies: Policies,
     /// Tracks the local functions that run for clients who wait. Wait for it before those functions are stopped.
     pub under_way: TaskTracker,
+    /// Whose requests it takes. `None`: everybody's.
+    pub authentication: Option<Authentication>,
     /// Whether it is served on an address that others can reach, although it asks for no credentials.
     pub allow_unauthenticated: bool,
 }
@@ -38,7 +41,8 @@ pub struct LambdaApi {
 /// Serves `/healthz`, `/readyz`, `/metrics`, `/status` and Lambda's API on the listener until `shutdown`, then finishes
 /// what is being answered, for at most a second.
 ///
-/// Lambda's API is for this machine only, unless `allow_unauthenticated` says otherwise.
+/// Without authentication, Lambda's API is for this machine only, unless `allow_unauthenticated` says otherwise. The
+/// other paths ask for no credentials.
 pub async fn serve(
     listener: TcpListener,
     status: StatusHandle,
@@ -56,6 +60,7 @@ pub async fn serve(
                 policies: api.policies,
                 creates: Creates::default(),
                 upstream: Upstream::new(),
+                access: api.authentication.map(Access::new),
                 is_allowed: is_alone || api.allow_unauthenticated,
             };
             (Some(Arc::new(front)), Some(api.work))

@@ -290,15 +290,17 @@ impl StatusHandle {
     }
 
     pub(crate) fn watch(&self, mapping: Mapping) -> Arc<Watch> {
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        // Counts go on, and so does what came of them (spec 2.2: a result outlives a stop).
+        let processed = watches.get(&mapping.id).is_some_and(|before| before.health().processed);
         let watch = Arc::new(Watch {
             metrics: self.metrics.of(&mapping),
             registry: self.metrics.clone(),
             shards: Shards::default(),
             clock: self.clock.clone(),
-            health: Mutex::new(Health { state: "Creating", ..Health::default() }),
+            health: Mutex::new(Health { state: "Creating", processed, ..Health::default() }),
             mapping: Arc::new(mapping),
         });
-        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
         let before = watches.insert(watch.mapping.id, watch.clone());
         // The same mapping under another name of its function is another series.
         if let Some(before) = before.filter(|before| before.mapping.function != watch.mapping.function) {

@@ -29,6 +29,7 @@ mod reload;
 mod replay;
 mod replicas;
 mod shutdown;
+mod spec;
 mod stream_faults;
 mod stream_killed;
 mod streams;

@@ -6,6 +6,7 @@ mod javascript;
 mod pages;
 mod rust_sdk;
 mod sam_cli;
+mod signed;
 mod templates;
 mod terraform;
 

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::access::Access;
 use super::error::ApiError;
 use super::event_invoke_configs::EventInvokeConfigs;
 use super::invoke::{self, Invocations};
@@ -35,7 +36,9 @@ pub struct Front {
     pub policies: Policies,
     pub creates: Creates,
     pub upstream: Upstream,
-    /// Whether whoever can reach the listener may use the API.
+    /// Who may use the API. `None`: whoever can reach the listener.
+    pub access: Option<Access>,
+    /// Whether it is served without authentication although others can reach the listener.
     pub is_allowed: bool,
 }
 
@@ -52,7 +55,7 @@ pub async fn answer(front: &Front, request: Request, patience: Patience) -> Resp
 }
 
 async fn decide(front: &Front, request: Request, patience: Patience) -> Result<Response, ApiError> {
-    if !front.is_allowed {
+    if !front.is_allowed && front.access.is_none() {
         return Err(ApiError::denied(NOT_ALONE));
     }
     // A page on any site can make its visitor's browser send requests to this machine.
@@ -61,7 +64,12 @@ async fn decide(front: &Front, request: Request, patience: Patience) -> Result<R
     }
     let mappings = &front.mappings;
     let query = request.uri().query().unwrap_or_default().to_owned();
-    match route(request.method(), request.uri().path()) {
+    let route = route(request.method(), request.uri().path());
+    let request = match &front.access {
+        Some(access) => access.admit(front, &route, request).await?,
+        None => request,
+    };
+    match route {
         Route::Dots => Err(ApiError::bad_path()),
         Route::Unknown => {
             let (method, path) = (request.method(), request.uri().path());

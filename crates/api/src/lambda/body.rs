@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::error::ApiError;
 
 /// The longest body of most of what is answered here: that of Lambda's synchronous calls.
-const LONGEST: usize = 6 * 1_024 * 1_024;
+pub const LONGEST: usize = 6 * 1_024 * 1_024;
 /// How long a body may take to come.
 const TIME: Duration = Duration::from_secs(30);
 

@@ -197,7 +197,7 @@ fn name_of(arn: &Arn) -> Result<FunctionName, ApiError> {
 }
 
 /// The body of an invocation.
-async fn read(request: Request) -> Result<Bytes, ApiError> {
+pub async fn read(request: Request) -> Result<Bytes, ApiError> {
     body::read(request, LONGEST_PAYLOAD).await.map_err(|unread| match unread {
         body::Unread::TooLarge => ApiError::payload_too_large(format!(
             "Request must be smaller than {LONGEST_PAYLOAD} bytes for the InvokeFunction operation"

@@ -12,7 +12,7 @@ use pelton_core::Arn;
 use serde_json::{Value, json};
 
 pub use aliases::{Page as AliasPage, is_alias};
-pub use create::{Creates, create, name as name_to_create};
+pub use create::{Creates, create, name as name_to_create, read_long};
 pub use list::{Query as ListQuery, list};
 pub use view::revision_id;
 use view::{Shown, configuration};

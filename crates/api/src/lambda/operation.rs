@@ -22,6 +22,27 @@ pub enum Operation {
     Unknown,
 }
 
+impl Operation {
+    /// The IAM action that allows it, without its `lambda:`. `None`: it isn't known.
+    pub fn action(&self) -> Option<&'static str> {
+        match self {
+            Self::Get => Some("GetFunction"),
+            Self::GetConfiguration => Some("GetFunctionConfiguration"),
+            Self::GetConcurrency => Some("GetFunctionConcurrency"),
+            Self::GetCodeSigningConfig => Some("GetFunctionCodeSigningConfig"),
+            Self::ListVersions => Some("ListVersionsByFunction"),
+            Self::ListAliases => Some("ListAliases"),
+            Self::GetAlias(_) => Some("GetAlias"),
+            Self::GetPolicy => Some("GetPolicy"),
+            Self::AddPermission => Some("AddPermission"),
+            Self::RemovePermission(_) => Some("RemovePermission"),
+            Self::Other("InvokeWithResponseStream") => Some("InvokeFunction"),
+            Self::Other(name) => Some(name),
+            Self::Unknown => None,
+        }
+    }
+}
+
 /// `date` is the version of the API, `rest` what follows the function's name.
 pub fn operation(method: &Method, date: &str, rest: &[&str]) -> Operation {
     use Operation::Other;

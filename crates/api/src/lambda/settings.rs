@@ -83,6 +83,11 @@ pub fn create(mut fields: Map<String, Value>, region: &str) -> Result<Made, ApiE
     let tags = fields.remove("Tags").map(|tags| resource::tags(&tags)).transpose()?.unwrap_or_default();
     resource::check_tags(&tags)?;
     simplify(&mut fields);
+    if fields.contains_key("SelfManagedEventSource") {
+        return Err(ApiError::invalid_parameter(
+            "Self-managed Kafka clusters are not supported as event sources by this version of Pelton yet",
+        ));
+    }
     let mut mapping = check(&fields, region)?;
     mapping.tags = tags.clone();
     Ok(Made { settings: fields, tags, mapping })

@@ -1,8 +1,10 @@
 //! A mapping as Lambda shows it (spec 2.1): the same in every answer, with just the keys that AWS has for its kind of
 //! source. Pure.
 use jiff::Timestamp;
-use pelton_core::{DestinationArn, Mapping, StartingPosition};
+use pelton_core::{DestinationArn, Mapping, MappingId, StartingPosition};
 use serde_json::{Map, Value, json};
+
+use super::functions::Place;
 
 /// What changes while a mapping lives.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,6 +75,12 @@ pub fn arn(mapping: &Mapping) -> String {
     let function = &mapping.function_arn;
     let (partition, region, account) = (function.partition(), function.region(), function.account());
     format!("arn:{partition}:lambda:{region}:{account}:event-source-mapping:{}", mapping.id)
+}
+
+/// The same of a mapping that may not exist.
+pub fn arn_of(id: MappingId, place: &Place) -> String {
+    let Place { partition, region, account } = place;
+    format!("arn:{partition}:lambda:{region}:{account}:event-source-mapping:{id}")
 }
 
 fn destinations(mapping: &Mapping) -> Value {

@@ -131,7 +131,7 @@ async fn what_cannot_be_asked_for_or_kept_is_not_accepted() {
     assert_eq!(send(&api, "other/invocations", "", b"{}").await.error(), unavailable(reason));
     assert!(api.queue.is_empty());
     let documents = Ok(Arc::new(MemoryStore::new()) as Arc<_>);
-    let without = Api::with("127.0.0.1:0", false, documents, Some("set State to a file.")).await;
+    let without = Api::with("127.0.0.1:0", false, documents, Some("set State to a file."), None).await;
     let reason = "Pelton takes no asynchronous invocations, because it can't keep them: set State to a file.";
     assert_eq!(send(&without, "other/invocations", "", b"{}").await.error(), unavailable(reason));
 }

@@ -15,6 +15,7 @@ mod passing;
 mod policies;
 mod refusals;
 mod shapes;
+mod signed;
 mod slow;
 mod support;
 mod tags;

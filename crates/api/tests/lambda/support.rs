@@ -9,6 +9,7 @@ use pelton_api::{
     Change, Changes, EventInvokeConfigs, FileEventInvokeConfig, FileEventInvokeConfigs, FileMappings, Functions,
     LambdaApi, Loaded, LocalFunction, LocalSettings, Mappings, Place, Policies, Surroundings, Unanswered, serve,
 };
+use pelton_config::Authentication;
 use pelton_core::{Arn, Documents, FunctionName, InvokeError, Invoker, Mapping, MappingId, SystemClock};
 use pelton_engine::{EventPlan, EventPlans, Events, Plan, StatusHandle, Supervisor};
 use pelton_testkit::{FakeEvents, FakeInvoker, FakeQueue};
@@ -170,7 +171,7 @@ impl Api {
         allow_unauthenticated: bool,
         documents: Result<Arc<dyn Documents>, String>,
     ) -> Self {
-        Self::with(address, allow_unauthenticated, documents, None).await
+        Self::with(address, allow_unauthenticated, documents, None, None).await
     }
 
     /// `no_events`: why no event can be kept.
@@ -179,6 +180,7 @@ impl Api {
         allow_unauthenticated: bool,
         documents: Result<Arc<dyn Documents>, String>,
         no_events: Option<&str>,
+        authentication: Option<Authentication>,
     ) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -209,6 +211,7 @@ impl Api {
             event_invoke_configs: configs.clone(),
             policies: policies.clone(),
             under_way: under_way.clone(),
+            authentication,
             allow_unauthenticated,
         };
         let serving = serve(listener, status.clone(), Some(api), CancellationToken::new());

@@ -83,7 +83,8 @@ async fn status_and_metrics_tell_how_it_goes(backend: Backend) {
     let shown: Vec<&Value> = shown.iter().map(|key| &work[key]).collect();
     assert_eq!(json!(shown), json!([super::WORK, 2, 3, 2, 1, 1, 1]), "{work}");
     let metrics = pelton.get("/metrics").1;
-    for (name, value) in [("AsyncEventsReceived_total", 2), ("AsyncEventsDropped_total", 1), ("AsyncEventAge_count", 3)]
+    for (name, value) in
+        [("AsyncEventsReceived_total", 2), ("AsyncEventsDropped_total", 1), ("AsyncEventAge_seconds_count", 3)]
     {
         let line = metrics
             .lines()

@@ -2,6 +2,7 @@
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -41,16 +42,19 @@ pub async fn create(front: &Front, request: Request, patience: Patience) -> Resu
     }
     let _place = front.creates.0.acquire().await.map_err(|error| ApiError::service(error.to_string()))?;
     let (parts, body) = request.into_parts();
-    let body = body::read(Request::new(body), LONGEST).await.map_err(|unread| match unread {
-        Unread::TooLarge => ApiError::payload_too_large(format!(
-            "Request must be smaller than {LONGEST} bytes for the CreateFunction operation"
-        )),
-        unread => unread.into(),
-    })?;
+    let body = read_long(Request::new(body)).await?;
     match name(&body).filter(|name| functions.is_local(name)) {
         Some(name) => Err(ApiError::conflict(format!("Function already exist: {name}"))),
         None => front.upstream.pass_on(endpoint, Request::from_parts(parts, Body::from(body)), patience).await,
     }
+}
+
+/// A body in which a package can be.
+pub async fn read_long(request: Request) -> Result<Bytes, ApiError> {
+    body::read(request, LONGEST).await.map_err(|unread| match unread {
+        Unread::TooLarge => ApiError::payload_too_large(format!("Request must be smaller than {LONGEST} bytes")),
+        unread => unread.into(),
+    })
 }
 
 /// The bare name, if one can be read; what else is wrong is the upstream's to say.

@@ -180,11 +180,11 @@ impl Mappings {
 
     /// Puts an entry, one change further, in the place of the one before.
     fn replace(&self, id: MappingId, changed: Entry) -> Value {
-        let mut entries = self.entries();
+        let (states, mut entries) = (self.states(), self.entries());
         // Changes may have been carried out while the document was written.
         let pending = entries.get(&id).map_or(0, |entry| entry.pending) + 1;
         let entry = Entry { pending, revision: changed.revision + 1, failure: None, ..changed };
-        let answer = show(&entry, None);
+        let answer = show(&entry, states.get(&id));
         entries.insert(id, entry);
         answer
     }

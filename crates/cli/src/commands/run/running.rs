@@ -97,6 +97,7 @@ impl Running {
             event_invoke_configs,
             policies,
             under_way: under_way.clone(),
+            authentication: configuration.authentication.clone(),
             allow_unauthenticated,
         });
         let made = BTreeMap::new();
