@@ -78,6 +78,20 @@ impl Pelton {
         Self { child: spawn(folder.path()), folder, log_before: 0, url: String::new() }
     }
 
+    /// Starts it where no file may become larger than so many bytes, as on a disk that gets full.
+    pub async fn run_with_small_files(configuration: Value, bytes: u64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("pelton.yaml"), complete(configuration)).unwrap();
+        // A write beyond the limit fails, instead of ending the process.
+        let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" run", bytes / 512);
+        let mut shell = std::process::Command::new("sh");
+        shell.arg("-c").arg(script).arg(binary()).current_dir(folder.path());
+        let child = spawn_with(shell, folder.path());
+        let mut pelton = Self { child, folder, log_before: 0, url: String::new() };
+        pelton.runs().await;
+        pelton
+    }
+
     /// Starts it again in its folder, after its end, and doesn't wait until it runs.
     pub fn begin_again(&mut self) {
         assert!(!self.is_alive(), "end it first");
@@ -272,9 +286,14 @@ impl Drop for Pelton {
 
 /// `pelton run` in a folder, its log behind what is there.
 fn spawn(folder: &Path) -> Child {
-    let log = std::fs::File::options().create(true).append(true).open(folder.join("log")).unwrap();
     let mut command = command(folder);
-    command.arg("run").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap()
+    command.arg("run");
+    spawn_with(command, folder)
+}
+
+fn spawn_with(mut command: Command, folder: &Path) -> Child {
+    let log = std::fs::File::options().create(true).append(true).open(folder.join("log")).unwrap();
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap()
 }
 
 /// `pelton` in a folder, with credentials and nothing else of the caller's AWS settings.

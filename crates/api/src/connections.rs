@@ -14,8 +14,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// Open at once. More wait until one is closed.
-const CONNECTIONS: usize = 128;
+/// Open at once, those included that a client keeps for later. More wait until one is closed. With the sockets of everything
+/// else they are fewer than the 1,024 files that a process may commonly have.
+const CONNECTIONS: usize = 400;
 /// How long a client may say nothing, in the middle of a request or between two.
 const SILENCE: Duration = Duration::from_secs(30);
 

@@ -5,7 +5,9 @@ mod dead_letters;
 mod destinations;
 mod lost;
 mod operator;
+mod replicas;
 mod retries;
+mod stop;
 mod upstream;
 
 use pelton_tests::{Backend, Function, Pelton, Queue, body};

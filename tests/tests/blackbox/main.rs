@@ -22,6 +22,7 @@ mod kinesis_event;
 mod kinesis_fan_out;
 mod kinesis_shards;
 mod lambda_api;
+mod malformed;
 mod partial;
 mod process;
 mod redrive;

@@ -1,10 +1,12 @@
 //! The body of a request: bytes, and of most requests a JSON object.
 use std::time::Duration;
 
+use axum::body::HttpBody as _;
 use axum::extract::Request;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
 
 use super::error::ApiError;
 
@@ -12,6 +14,12 @@ use super::error::ApiError;
 pub const LONGEST: usize = 6 * 1_024 * 1_024;
 /// How long a body may take to come.
 const TIME: Duration = Duration::from_secs(30);
+/// Bodies up to here are read as they come; each connection has one at a time.
+const SHORT: usize = 256 * 1_024;
+/// How many others are read at a time, so that clients that begin long ones and stop can't fill the memory.
+const LONG_AT_ONCE: usize = 64;
+
+static LONG: Semaphore = Semaphore::const_new(LONG_AT_ONCE);
 
 /// Why a body could not be read.
 #[derive(Debug)]
@@ -33,7 +41,16 @@ impl From<Unread> for ApiError {
 
 /// Reads a body of at most `longest` bytes.
 pub async fn read(request: Request, longest: usize) -> Result<Bytes, Unread> {
-    let collected = Limited::new(request.into_body(), longest).collect();
+    let body = request.into_body();
+    // Of a body that comes in pieces nobody knows.
+    let is_short = body.size_hint().exact().is_some_and(|length| length <= SHORT as u64);
+    let collected = async {
+        let _place = match is_short {
+            true => None,
+            false => LONG.acquire().await.ok(),
+        };
+        Limited::new(body, longest).collect().await
+    };
     match tokio::time::timeout(TIME, collected).await {
         Err(_) => Err(Unread::TooSlow),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Unread::TooLarge),

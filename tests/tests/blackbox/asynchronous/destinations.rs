@@ -117,7 +117,9 @@ async fn a_mappings_destination_may_be_a_function_of_peltons_own(backend: Backen
     let destination = json!({ "OnSuccess": { "Destination": Backend::arn("lambda", "function:next") } });
     let mapping = pelton_tests::mapping(&queue, &function, json!({ "DestinationConfig": destination }));
     queue.send("hello").await;
-    let _pelton = pelton_tests::Pelton::run(backend.configuration(&[&function, &next], vec![mapping])).await;
+    let pelton = pelton_tests::Pelton::run(backend.configuration(&[&function, &next], vec![mapping])).await;
+    let checked = super::operator::command(&pelton, &["check"]).await;
+    assert!(checked.status.success(), "{checked:?}");
     let seen = next.is_done(1).await;
     assert_eq!(seen[0].event["requestPayload"]["Records"][0]["body"], "hello");
     assert_eq!(seen[0].event["requestContext"]["condition"], "Success");

@@ -29,8 +29,7 @@ async fn as_many_executions_as_parallel_invocations(backend: Backend) {
             let pelton = &pelton;
             async move { pelton.invoke_later("work", &json!({ "n": n })).await }
         })
-        // As many as a listener takes at a time; the others wait in line.
-        .buffer_unordered(100);
+        .buffer_unordered(PARALLEL);
     let mut ids: Vec<String> = accepted.collect().await;
     let mut seen: Vec<String> = function.is_done(PARALLEL).await.into_iter().map(|seen| seen.id).collect();
     ids.sort();

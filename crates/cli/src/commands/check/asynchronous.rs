@@ -66,7 +66,7 @@ async fn function(
 }
 
 /// Whether a destination is a local function, which has been checked with the file.
-fn is_local(destination: &DestinationArn, loaded: &Loaded) -> bool {
+pub fn is_local(destination: &DestinationArn, loaded: &Loaded) -> bool {
     let DestinationArn::Function(arn) = destination else { return false };
     let name = arn.to_string().parse();
     name.is_ok_and(|name: FunctionName| loaded.configuration.local_function(&name).is_some())

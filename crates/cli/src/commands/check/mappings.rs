@@ -4,6 +4,7 @@ use std::time::Duration;
 use pelton_config::Loaded;
 use pelton_core::{DestinationArn, Mapping};
 
+use super::asynchronous::is_local;
 use super::services::{Answer, Services};
 use super::{NOT_THERE, Report, missing};
 
@@ -90,7 +91,7 @@ impl Look<'_, '_> {
     }
 
     async fn destination(&mut self, mapping: &Mapping, field: &str, destination: Option<&DestinationArn>) {
-        let Some(destination) = destination else { return };
+        let Some(destination) = destination.filter(|to| !is_local(to, self.loaded)) else { return };
         let answer = self.services.ask(destination.arn(), home(mapping)).await;
         self.take(mapping, field, answer, &missing(destination), NOT_THERE);
     }
