@@ -2,6 +2,7 @@
 //! in the same run. Prints one table.
 #![allow(clippy::print_stdout, reason = "a command line program prints")]
 
+mod accept;
 mod backend;
 mod delay;
 mod engine;
@@ -52,6 +53,8 @@ enum Name {
     Delay,
     /// Memory and processor time of 500 idle mappings
     Idle,
+    /// Asynchronous invocations over HTTP, beside requests that keep nothing
+    Accept,
     /// Preloaded Kinesis streams on LocalStack, beside a bare loop
     Kinesis,
     /// The same on MiniStack, beside MiniStack's own mapper
@@ -139,6 +142,7 @@ async fn measure(name: Name, extent: &Extent, versions: &mut Vec<String>) -> any
             rows.extend(stream_engine::engine(extent).await?);
             return Ok(rows);
         }
+        Name::Accept => return accept::accept(extent).await,
         Name::Start => return first_receive::first_receive(extent).await,
         Name::Ministack | Name::KinesisMinistack | Name::StreamDelay => Backend::ministack().await?,
         Name::Loop | Name::Delay | Name::Idle | Name::Kinesis | Name::Dynamodb | Name::StreamIdle => {

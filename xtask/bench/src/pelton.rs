@@ -156,6 +156,28 @@ impl Pelton {
         }
     }
 
+    /// Where it listens, as `host:port`.
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
+    /// Waits until it answers.
+    pub async fn wait_until_it_listens(&mut self) -> anyhow::Result<()> {
+        let started = Instant::now();
+        while tokio::net::TcpStream::connect(self.address()).await.is_err() {
+            // Also notices its end.
+            self.mappings().await?;
+            ensure!(started.elapsed() < START_LIMIT, "it doesn't listen:\n{}", self.end_of_log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+
+    /// Ends it at once, whatever runs.
+    pub async fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill().await.context("pelton can't be ended")
+    }
+
     /// The sum of a count over all mappings.
     pub async fn count(&mut self, name: &str) -> anyhow::Result<usize> {
         let sum: u64 = self.mappings().await?.iter().filter_map(|mapping| mapping[name].as_u64()).sum();
