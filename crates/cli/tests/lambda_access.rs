@@ -64,7 +64,9 @@ async fn on_loopback_it_is_served() {
 #[tokio::test]
 async fn where_others_can_reach_it_only_if_that_is_wanted_and_with_a_warning() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("pelton.yaml"), "Region: us-east-1\nListen: 0.0.0.0:0\n").unwrap();
+    // Although there is something that could run.
+    let file = "Region: us-east-1\nListen: 0.0.0.0:0\nFunctions: [{FunctionName: work, Command: [sleep, '9']}]\n";
+    std::fs::write(folder.path().join("pelton.yaml"), file).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_pelton"));
     let refused = command.arg("run").current_dir(folder.path()).stdin(Stdio::null()).output().unwrap();
     assert!(!refused.status.success());
@@ -79,6 +81,9 @@ async fn where_others_can_reach_it_only_if_that_is_wanted_and_with_a_warning() {
     let log = running.log();
     let warning = log.lines().find(|line| line.contains("AllowUnauthenticated")).unwrap();
     assert!(warning.contains("\"WARN\""), "{warning}");
+    let key = "{AccessKeyId: AKIAEXAMPLEEXAMPLE01, SecretAccessKey: secret}";
+    let running = Running::start(&format!("Listen: 0.0.0.0:0\nAuthentication: {{AccessKeys: [{key}]}}")).await;
+    assert_eq!(running.list(), (403, "{\"message\":\"Missing Authentication Token\"}".into()));
 }
 
 #[tokio::test]

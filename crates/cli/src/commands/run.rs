@@ -95,6 +95,15 @@ fn load(file: &Path) -> anyhow::Result<Configuration> {
         tracing::error!("{problem}");
     }
     let configuration = loaded.configuration;
+    let is_alone = configuration.listen.ip().is_loopback();
+    if !is_alone && configuration.authentication.is_none() && !configuration.allow_unauthenticated {
+        anyhow::bail!(
+            "others can reach `Listen` {}, and would be served Lambda's API without a question: `pelton check -c {}` says \
+             what to do",
+            configuration.listen,
+            file.display()
+        );
+    }
     if configuration.mappings.is_empty() && configuration.functions.is_empty() && !loaded.problems.is_empty() {
         anyhow::bail!("{} holds nothing that could run: `pelton check -c {0}` shows what is wrong", file.display());
     }

@@ -14,6 +14,7 @@ async fn a_failing_event_is_tried_three_times_with_one_id(backend: Backend) {
     let seen = function.seen();
     let told: Vec<(&str, &Value)> = seen.iter().map(|seen| (seen.id.as_str(), &seen.event)).collect();
     assert_eq!(told, [(id.as_str(), &payload); 3]);
+    assert!(seen.iter().all(|one| one.pid == seen[0].pid), "one process runs them all");
     let waits: Vec<f64> = seen.windows(2).map(|pair| pair[1].start - pair[0].end.unwrap()).collect();
     assert!(waits[0] >= MINUTE * 0.9 && waits[0] < 2.0 * MINUTE, "after a minute: {waits:?}");
     assert!(waits[1] >= 2.0 * MINUTE * 0.9 && waits[1] < 3.0 * MINUTE, "two minutes later: {waits:?}");

@@ -60,6 +60,23 @@ async fn its_own_dead_letter_queue_is_found(backend: Backend) {
     assert_eq!(attributes["ErrorMessage"].string_value(), Some("told to fail"));
 }
 
+/// Spec 9: a function that was deleted and made again at once is invoked.
+async fn a_function_that_was_made_again_is_invoked(backend: Backend) {
+    let (name, done) = (Backend::name("function"), backend.queue(30).await);
+    let pelton = pelton(&backend).await;
+    let path = format!("/2015-03-31/functions/{name}");
+    for round in ["first", "second"] {
+        let code = format!("def handler(event, context):\n    return '{round}'\n");
+        backend.create_function(&name, &code).await;
+        let config = json!({ "DestinationConfig": { "OnSuccess": { "Destination": done.arn } } });
+        let configs = format!("/2019-09-25/functions/{name}/event-invoke-config");
+        assert_eq!(pelton.request("PUT", &configs, &[], config.to_string()).await.status, 200);
+        pelton.invoke_later(&name, &json!({})).await;
+        assert_eq!(body(&done.take(1).await[0])["responsePayload"], round);
+        assert_eq!(pelton.request("DELETE", &path, &[], "").await.status, 204, "passed on");
+    }
+}
+
 async fn what_does_not_exist_is_not_accepted(backend: Backend) {
     let pelton = pelton(&backend).await;
     let name = Backend::name("missing");
@@ -81,6 +98,7 @@ async fn a_synchronous_call_is_passed_on(backend: Backend) {
 on_ministack!(
     configs_of_latest_and_of_a_version_stand_apart,
     its_own_dead_letter_queue_is_found,
+    a_function_that_was_made_again_is_invoked,
     what_does_not_exist_is_not_accepted,
     a_synchronous_call_is_passed_on,
 );
