@@ -3,6 +3,7 @@
 //! Lambda's minutes are scaled down by `DelayScale`, so that a minute is six tenths of a second.
 mod dead_letters;
 mod destinations;
+mod faults;
 mod lost;
 mod operator;
 mod replicas;
