@@ -10,8 +10,11 @@ const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 const SCOPE: &str = "AKIDEXAMPLE/20260102/us-east-1/lambda/aws4_request";
 const FUNCTIONS: &str = "/2015-03-31/functions";
 
-/// As botocore signs: method, path and query, body, a header of its own, signature.
-const BOTOCORE: [(&str, &str, &str, Option<(&str, &str)>, &str); 5] = [
+/// Method, path and query, body, a header of its own, signature.
+type Signed = (&'static str, &'static str, &'static str, Option<(&'static str, &'static str)>, &'static str);
+
+/// As botocore signs.
+const BOTOCORE: [Signed; 5] = [
     (
         "GET",
         "/?MaxItems=1&Marker=a%2Fb%3D%3D",
