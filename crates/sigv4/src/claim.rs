@@ -97,7 +97,7 @@ impl Claim {
     fn check_headers(&self, head: &Parts) -> Result<(), SignatureError> {
         let is_signed = |name: &str| self.signed.iter().any(|signed| signed == name);
         if !is_signed("host") {
-            let message = "'Host' must be a 'SignedHeader' in the AWS Authorization.";
+            let message = "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.";
             return Err(SignatureError::Unsigned(message.into()));
         }
         match head.headers.keys().find(|name| name.as_str().starts_with("x-amz-") && !is_signed(name.as_str())) {

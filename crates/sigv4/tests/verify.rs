@@ -184,7 +184,10 @@ fn what_is_missing_is_said_in_awss_words() {
     );
     let mut host = signed();
     host.headers.insert("authorization", AUTHORIZATION.replace("host;", "").parse().unwrap());
-    assert_eq!(said(&host), (invalid, "'Host' must be a 'SignedHeader' in the AWS Authorization.".to_owned()));
+    assert_eq!(
+        said(&host),
+        (invalid, "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.".to_owned())
+    );
     let mut undated = signed();
     undated.headers.remove("x-amz-date");
     assert_eq!(

@@ -1,5 +1,6 @@
 //! Who may ask for what: requests are signed with an access key, whose actions, or a function's policy, must allow them.
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use pelton_config::{AccessKey, Authentication, Principal};
 use pelton_core::{Arn, Clock as _, SystemClock};
 use pelton_sigv4::{Claim, SignatureError};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wildmatch::WildMatch;
 
 use super::answer::Front;
@@ -21,13 +22,25 @@ use super::resource::{self, Resource};
 use super::route::{ConfigOperation, Route, TagOperation};
 use super::{body, local, view};
 
-/// How many requests of the longest kind are held at a time, until their signature is known to be good.
+/// How many bodies of the longest kind are held at a time, each until it is refused or passed on.
 const LONG_AT_ONCE: usize = 4;
 
 /// The keys, and what each may be used for.
 pub struct Access {
     keys: HashMap<String, AccessKey>,
-    long: Semaphore,
+    long: Arc<Semaphore>,
+}
+
+/// A long body, and its place among the others: it is free when the last of the body is gone.
+struct Held {
+    body: Bytes,
+    _place: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
 }
 
 /// What a request needs.
@@ -50,7 +63,7 @@ impl Access {
     /// Takes the keys of a configuration.
     pub fn new(authentication: Authentication) -> Self {
         let keys = authentication.access_keys.into_iter().map(|key| (key.id.clone(), key)).collect();
-        Self { keys, long: Semaphore::new(LONG_AT_ONCE) }
+        Self { keys, long: Arc::new(Semaphore::new(LONG_AT_ONCE)) }
     }
 
     /// The request, if it is its key's holder's, and that may ask for it. Its body has come as a whole by then.
@@ -75,8 +88,10 @@ impl Access {
             Route::Invoke(_) | Route::InvokeAsync(_) => invoke::read(request).await,
             // Packages are in these, or in what is passed on.
             Route::CreateFunction | Route::Function(..) | Route::Upstream if !is_short => {
-                let _place = self.long.acquire().await.map_err(|error| ApiError::service(error.to_string()))?;
-                local::read_long(request).await
+                let place = self.long.clone().acquire_owned().await;
+                let place = place.map_err(|error| ApiError::service(error.to_string()))?;
+                let body = local::read_long(request).await?;
+                Ok(Bytes::from_owner(Held { body, _place: place }))
             }
             _ => Ok(body::read(request, body::LONGEST).await?),
         }

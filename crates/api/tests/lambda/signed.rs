@@ -11,8 +11,10 @@ use pelton_core::Invoker;
 use pelton_store::MemoryStore;
 use pelton_testkit::FakeInvoker;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{Answer, Api, MAPPINGS, queue};
+use crate::support::{Answer, Api, LIMIT, MAPPINGS, queue};
 
 const INVOKE: &str = "/2015-03-31/functions/work/invocations";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
@@ -243,4 +245,45 @@ async fn bodies_have_their_limits_before_their_signature_is_looked_at() {
     let (status, kind, _) = api.raw("POST", MAPPINGS, &head, body.as_bytes()).await.error();
     assert_eq!((status, kind.as_str()), (413, "requesttoolargeexception"));
     assert_eq!(invoker.seen().len(), 0);
+}
+
+/// However slowly the upstream takes them.
+#[tokio::test]
+async fn long_bodies_are_held_four_at_a_time_until_they_are_passed_on() {
+    let (api, _) = start().await;
+    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    *api.world.upstream.lock().unwrap() = Some(format!("http://{}", upstream.local_addr().unwrap()));
+    let accept = async || tokio::time::timeout(LIMIT, upstream.accept()).await.expect("one is passed on").unwrap().0;
+    let (path, body) = ("/2015-03-31/functions/other/code", vec![b'x'; 6_291_457]);
+    let head = by("ALL").sign("PUT", path, &body);
+    let length = body.len();
+    let request = format!("PUT {path} HTTP/1.1\r\nhost: pelton\r\ncontent-length: {length}\r\n{head}\r\n").into_bytes();
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..5 {
+        let (address, request, body) = (api.address, request.clone(), body.clone());
+        clients.spawn(async move {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            client.write_all(&request).await.unwrap();
+            client.write_all(&body).await.unwrap();
+            let mut status = [0; 12];
+            client.read_exact(&mut status).await.unwrap();
+            assert_eq!(&status, b"HTTP/1.1 200");
+        });
+    }
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(accept().await);
+    }
+    let fifth = tokio::time::timeout(Duration::from_secs(2), upstream.accept()).await;
+    assert!(fifth.is_err(), "the fifth waits");
+    // One that is taken makes room.
+    let mut first = held.remove(0);
+    let mut taken = Vec::new();
+    while !taken.ends_with(&body) {
+        let read = tokio::time::timeout(LIMIT, first.read_buf(&mut taken)).await.expect("the body comes").unwrap();
+        assert_ne!(read, 0);
+    }
+    first.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await.unwrap();
+    let _fifth = accept().await;
+    tokio::time::timeout(LIMIT, clients.join_next()).await.expect("one client is answered").unwrap().unwrap();
 }
