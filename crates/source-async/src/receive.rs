@@ -20,7 +20,7 @@ const RECEIVES_AT_ONCE: usize = 4;
 const EXTENSIONS_AT_ONCE: usize = 8;
 /// An event that is due so soon waits here; clocks of replicas may differ, and SQS counts in seconds.
 const SOON: Duration = Duration::from_secs(5);
-/// The pause after an error, doubled with each further one.
+/// The pause when all receives at once have failed, doubled each time until one succeeds again.
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long one that there is no room for is left to the others, doubled each time it is received.
@@ -37,15 +37,12 @@ pub async fn receive(shared: Arc<Shared>) {
             shared.stop.run_until_cancelled(shared.room.notified()).await;
             continue;
         }
-        let outcome = match AssertUnwindSafe(receive_some(&shared)).catch_unwind().await {
+        let outcome = match AssertUnwindSafe(receive_some(&shared, &mut pause)).catch_unwind().await {
             Ok(outcome) => outcome,
             Err(_) => Err(StoreError::Unavailable("internal error: a panic".into())),
         };
         let idle = match outcome {
-            Ok(()) => {
-                pause = PAUSE;
-                continue;
-            }
+            Ok(()) => continue,
             Err(StoreError::Unavailable(error)) if pause == PAUSE => {
                 // One is nothing to wake anybody for.
                 tracing::info!(%error, "asynchronous events can't be received, trying again");
@@ -67,8 +64,8 @@ pub async fn receive(shared: Arc<Shared>) {
     }
 }
 
-/// Receives once, and while messages keep coming several times at once.
-async fn receive_some(shared: &Shared) -> Result<(), StoreError> {
+/// Receives once, and while messages keep coming several times at once. A receive that succeeds resets the pause.
+async fn receive_some(shared: &Shared, pause: &mut Duration) -> Result<(), StoreError> {
     let queue = shared.client.queue().await?;
     let mut wait = shared.wait;
     let mut receives = 1;
@@ -82,19 +79,24 @@ async fn receive_some(shared: &Shared) -> Result<(), StoreError> {
         let received = join_all(calls).await;
         // A little less than SQS says: its answer was on its way for a while.
         let until = Instant::now() + queue.visibility_timeout * 7 / 8;
-        let (mut is_full, mut has_room, mut failed) = (true, false, None);
+        let (mut is_full, mut has_room, mut failed, mut succeeded) = (true, false, None, false);
         for received in received {
             match received {
                 Ok(messages) => {
+                    succeeded = true;
                     is_full &= messages.len() == room.min(BATCH);
                     has_room |= messages.is_empty() || sort(shared, &queue, messages, until).await;
                 }
                 Err(error) => failed = Some(error),
             }
         }
-        if let Some(error) = failed {
-            return Err(error);
+        match failed {
+            Some(error) if !succeeded => return Err(error),
+            // The others show that there is nothing to wait for.
+            Some(error) => tracing::debug!(%error, "one of several receives has failed"),
+            None => {}
         }
+        *pause = PAUSE;
         if !has_room {
             shared.stop.run_until_cancelled(tokio::time::sleep(NO_ROOM)).await;
         }

@@ -134,7 +134,7 @@ async fn what_the_shared_queue_has_accepted_is_executed(backend: Backend) {
     // One that was refused can have been kept all the same, where the answer was lost.
     let failing: BTreeSet<u64> = executed(&function).iter().copied().filter(always_fails).collect();
     gets(&failed, &failing, of_record).await;
-    for operation in ["SendMessage", "ReceiveMessage", "DeleteMessage"] {
+    for operation in ["SendMessage", "ReceiveMessage", "DeleteMessageBatch"] {
         assert!(proxy.calls()[operation].faults() > 0, "{operation}: {:?}", proxy.calls());
     }
     assert!(pelton.is_alive());
