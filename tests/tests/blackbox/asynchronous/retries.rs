@@ -16,8 +16,9 @@ async fn a_failing_event_is_tried_three_times_with_one_id(backend: Backend) {
     assert_eq!(told, [(id.as_str(), &payload); 3]);
     assert!(seen.iter().all(|one| one.pid == seen[0].pid), "one process runs them all");
     let waits: Vec<f64> = seen.windows(2).map(|pair| pair[1].start - pair[0].end.unwrap()).collect();
-    assert!(waits[0] >= MINUTE * 0.9 && waits[0] < 2.0 * MINUTE, "after a minute: {waits:?}");
-    assert!(waits[1] >= 2.0 * MINUTE * 0.9 && waits[1] < 3.0 * MINUTE, "two minutes later: {waits:?}");
+    // No sooner. How late depends on the machine; in paused time it is exact: `crates/engine/tests/events.rs`.
+    assert!(waits[0] >= MINUTE * 0.9, "after a minute: {waits:?}");
+    assert!(waits[1] >= 2.0 * MINUTE * 0.9, "two minutes later: {waits:?}");
     assert_eq!(done.counts().await, (0, 0));
 }
 
@@ -86,7 +87,10 @@ async fn a_busy_function_gets_every_event_in_the_end(backend: Backend) {
 
 async fn what_waits_goes_by_the_configuration_of_its_next_attempt(backend: Backend) {
     let (function, failed) = (Function::new(), backend.queue(30).await);
-    let pelton = start(&backend, &[(&function, json!({}))]).await;
+    let mut configuration = backend.configuration(&[&function], Vec::new());
+    // Three seconds for a minute: the change must come before the next attempt.
+    configuration["AsyncInvocation"] = json!({ "DelayScale": 0.05 });
+    let pelton = pelton_tests::Pelton::run(configuration).await;
     let payload = json!({ "do": "fail" });
     let id = pelton.invoke_later("work", &payload).await;
     function.is_done(1).await;

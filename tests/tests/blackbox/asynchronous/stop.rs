@@ -16,7 +16,7 @@ async fn what_runs_ends_at_a_stop_and_what_waits_is_executed_after_the_start(bac
     let function = Function::new();
     let mut pelton = start(&backend, &[(&function, json!({}))]).await;
     for n in 0..4 {
-        pelton.invoke_later("work", &json!({ "do": "sleep", "seconds": 0.5, "n": n })).await;
+        pelton.invoke_later("work", &json!({ "do": "sleep", "seconds": 1.5, "n": n })).await;
     }
     function.is_invoked(1).await;
     pelton.stop().await;
@@ -46,7 +46,7 @@ async fn a_changed_function_gets_what_waits(backend: Backend) {
         let text = std::fs::read_to_string(folder.path().join("notes")).unwrap_or_default();
         text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>()
     };
-    pelton.invoke_later("work", &json!({ "n": 0, "seconds": 2 })).await;
+    pelton.invoke_later("work", &json!({ "n": 0, "seconds": 6 })).await;
     let running = || async { pelton.get("/status/functions").1.contains("\"InFlight\":1") };
     pelton_tests::eventually("it runs", running).await;
     for n in 1..15 {
